@@ -1,0 +1,21 @@
+//! People, teams, dated reporting lines.
+
+use std::fmt;
+
+/// Where a person's calendar is, as the roster's `calendar` column says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CalendarSource {
+    /// An iCalendar feed at an `http(s)` address.
+    IcsUrl(String),
+    /// An iCalendar file, relative to the working directory.
+    IcsFile(String),
+}
+
+impl fmt::Display for CalendarSource {
+    /// The roster's own spelling. An address is a secret: never log it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IcsUrl(place) | Self::IcsFile(place) => write!(f, "ics:{place}"),
+        }
+    }
+}
