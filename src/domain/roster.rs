@@ -19,3 +19,7 @@ impl fmt::Display for CalendarSource {
         }
     }
 }
+
+/// A person's id in the messenger (`U…`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChatId(pub String);
