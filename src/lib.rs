@@ -9,3 +9,4 @@ pub mod calendar;
 pub mod domain;
 pub mod playground;
 pub mod ports;
+pub mod store;

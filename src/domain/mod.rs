@@ -1,5 +1,9 @@
 //! Pure rules of the product: no I/O, no async, no clock.
 
 pub mod debrief;
+pub mod digest;
 pub mod meeting;
+pub mod person;
+pub mod privacy;
+pub mod question;
 pub mod roster;

@@ -23,3 +23,21 @@ impl fmt::Display for CalendarSource {
 /// A person's id in the messenger (`U…`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChatId(pub String);
+
+/// TEMP until merge
+#[derive(Debug, Clone)]
+pub struct RosterEntry {
+    pub line: usize,
+    pub email: String,
+    pub name: String,
+    pub roles: Roles,
+    pub manager_email: Option<String>,
+    pub calendar: Option<CalendarSource>,
+    pub zone: Option<String>,
+}
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Roles {
+    pub rep: bool,
+    pub manager: bool,
+    pub admin: bool,
+}

@@ -1,0 +1,305 @@
+//! Answers: the current text of each slot, and what it said before.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, named_params};
+
+use super::{Tx, moment, seconds};
+use crate::domain::debrief::{DebriefId, MessageRef};
+use crate::domain::person::PersonId;
+
+/// A place in a debrief that one answer fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Slot {
+    /// How it ended: an outcome.
+    Ended,
+    /// The one text.
+    Reflect,
+    /// When the rule applies: the id of a cue.
+    Cue,
+    /// What the rep will do then.
+    Action,
+    /// The one tap: the id of an option; the question says which tap.
+    Tap,
+}
+
+impl Slot {
+    const ALL: [Self; 5] = [
+        Self::Ended,
+        Self::Reflect,
+        Self::Cue,
+        Self::Action,
+        Self::Tap,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ended => "ended",
+            Self::Reflect => "reflect",
+            Self::Cue => "cue",
+            Self::Action => "action",
+            Self::Tap => "tap",
+        }
+    }
+
+    fn is_text(self) -> bool {
+        matches!(self, Self::Reflect | Self::Action)
+    }
+}
+
+/// What stands in a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Under which question it was given.
+    pub question: String,
+    pub body: String,
+}
+
+/// The answers of one debrief.
+pub type Answers = BTreeMap<Slot, Answer>;
+
+/// Text that somebody wrote without saying which meeting it is about.
+#[derive(Debug, Clone)]
+pub struct PendingText {
+    pub id: i64,
+    pub person: PersonId,
+    pub body: String,
+    pub claimed_by: Option<DebriefId>,
+}
+
+impl Tx<'_> {
+    /// Fills a slot; what stood there before is kept as a version. Says whether anything changed.
+    pub fn write_answer(
+        &self,
+        debrief: DebriefId,
+        rep: PersonId,
+        slot: Slot,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> anyhow::Result<bool> {
+        let current: Option<(i64, i64, String, String)> = self
+            .0
+            .prepare_cached(
+                "SELECT id, version, question, body FROM answer
+                 WHERE debrief_id = ?1 AND slot = ?2",
+            )?
+            .query_row((debrief.0, slot.as_str()), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
+            .optional()
+            .context("read the current answer")?;
+        let Some((id, version, question, body)) = current else {
+            return self
+                .insert_answer(debrief, rep, slot, answer, now)
+                .map(|()| true);
+        };
+        if question == answer.question && body == answer.body {
+            return Ok(false);
+        }
+        self.0
+            .prepare_cached(
+                "INSERT INTO answer_version (answer_id, version, question, body, written_at)
+                 SELECT id, version, question, body, written_at FROM answer WHERE id = ?1",
+            )?
+            .execute([id])
+            .context("keep an earlier version")?;
+        self.0
+            .prepare_cached(
+                "UPDATE answer SET question = ?2, body = ?3, version = ?4, written_at = ?5
+                 WHERE id = ?1",
+            )?
+            .execute((
+                id,
+                &answer.question,
+                &answer.body,
+                version + 1,
+                seconds(now),
+            ))
+            .context("change an answer")?;
+        Ok(true)
+    }
+
+    fn insert_answer(
+        &self,
+        debrief: DebriefId,
+        rep: PersonId,
+        slot: Slot,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO answer (debrief_id, rep_id, slot, question, body, is_text, version,
+                    written_at)
+                 VALUES (:debrief, :rep, :slot, :question, :body, :text, 1, :now)",
+            )?
+            .execute(named_params! {
+                ":debrief": debrief.0, ":rep": rep.0, ":slot": slot.as_str(),
+                ":question": answer.question, ":body": answer.body, ":text": slot.is_text(),
+                ":now": seconds(now),
+            })
+            .context("store an answer")?;
+        Ok(())
+    }
+
+    /// Empties a slot that the rep cleared; the earlier text stays among the versions.
+    pub fn clear_answer(
+        &self,
+        debrief: DebriefId,
+        rep: PersonId,
+        slot: Slot,
+        now: Timestamp,
+    ) -> anyhow::Result<bool> {
+        let exists: bool = self
+            .0
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM answer
+                   WHERE debrief_id = ?1 AND slot = ?2 AND body <> '')",
+            )?
+            .query_row((debrief.0, slot.as_str()), |row| row.get(0))?;
+        if !exists {
+            return Ok(false);
+        }
+        let empty = Answer {
+            question: String::new(),
+            body: String::new(),
+        };
+        self.write_answer(debrief, rep, slot, &empty, now)
+    }
+
+    /// The current answers of a debrief; emptied ones are left out.
+    pub fn answers(&self, debrief: DebriefId) -> anyhow::Result<Answers> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT slot, question, body FROM answer WHERE debrief_id = ?1 AND body <> ''",
+        )?;
+        let rows = statement.query_map([debrief.0], |row| {
+            let slot: String = row.get(0)?;
+            Ok((
+                slot,
+                Answer {
+                    question: row.get(1)?,
+                    body: row.get(2)?,
+                },
+            ))
+        })?;
+        let mut answers = Answers::new();
+        for row in rows {
+            let (slot, answer) = row.context("read answers")?;
+            if let Some(slot) = Slot::ALL.into_iter().find(|known| known.as_str() == slot) {
+                answers.insert(slot, answer);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// How many versions a slot has had, the current one included.
+    pub fn versions(&self, debrief: DebriefId, slot: Slot) -> anyhow::Result<Vec<String>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT body FROM (
+                SELECT answer_version.version, answer_version.body FROM answer_version
+                JOIN answer ON answer.id = answer_id WHERE debrief_id = ?1 AND slot = ?2
+                UNION ALL
+                SELECT version, body FROM answer WHERE debrief_id = ?1 AND slot = ?2)
+             ORDER BY version",
+        )?;
+        let rows = statement.query_map((debrief.0, slot.as_str()), |row| row.get(0))?;
+        rows.collect::<rusqlite::Result<_>>()
+            .context("read versions")
+    }
+
+    /// Keeps text whose meeting is not known yet.
+    pub fn keep_text(
+        &self,
+        person: PersonId,
+        body: &str,
+        message: &MessageRef,
+        now: Timestamp,
+    ) -> anyhow::Result<i64> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO pending_text (person_id, body, channel, ts, written_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+            )?
+            .query_row(
+                (person.0, body, &message.channel, &message.ts, seconds(now)),
+                |row| row.get(0),
+            )
+            .context("keep a text")
+    }
+
+    /// Remembers which debrief a text message answered, so that editing the message edits it.
+    pub fn text_belongs_to(
+        &self,
+        person: PersonId,
+        body: &str,
+        message: &MessageRef,
+        debrief: DebriefId,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let id = self.keep_text(person, body, message, now)?;
+        self.claim_text(id, debrief)
+    }
+
+    pub fn claim_text(&self, id: i64, debrief: DebriefId) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("UPDATE pending_text SET claimed_by = ?2 WHERE id = ?1")?
+            .execute((id, debrief.0))
+            .context("claim a text")?;
+        Ok(())
+    }
+
+    pub fn pending_text(&self, id: i64) -> anyhow::Result<Option<PendingText>> {
+        self.texts("WHERE id = ?1", [id])
+    }
+
+    /// The kept text that stands at `message`.
+    pub fn text_at(&self, message: &MessageRef) -> anyhow::Result<Option<PendingText>> {
+        self.texts(
+            "WHERE channel = ?1 AND ts = ?2",
+            (&message.channel, &message.ts),
+        )
+    }
+
+    pub fn discard_text(&self, id: i64) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("DELETE FROM pending_text WHERE id = ?1 AND claimed_by IS NULL")?
+            .execute([id])
+            .context("discard a text")?;
+        Ok(())
+    }
+
+    /// When a person last wrote something that we could not place.
+    pub fn last_note_at(&self, person: PersonId) -> anyhow::Result<Option<Timestamp>> {
+        let at: Option<i64> = self
+            .0
+            .prepare_cached(
+                "SELECT max(created_at) FROM outbox WHERE person_id = ?1 AND kind = 'note'",
+            )?
+            .query_row([person.0], |row| row.get(0))
+            .context("find the last note")?;
+        Ok(at.map(moment))
+    }
+
+    fn texts(
+        &self,
+        rest: &str,
+        parameters: impl rusqlite::Params,
+    ) -> anyhow::Result<Option<PendingText>> {
+        self.0
+            .prepare_cached(&format!(
+                "SELECT id, person_id, body, claimed_by FROM pending_text {rest}"
+            ))?
+            .query_row(parameters, |row| {
+                Ok(PendingText {
+                    id: row.get(0)?,
+                    person: PersonId(row.get(1)?),
+                    body: row.get(2)?,
+                    claimed_by: row.get::<_, Option<i64>>(3)?.map(DebriefId),
+                })
+            })
+            .optional()
+            .context("read a kept text")
+    }
+}

@@ -1,0 +1,221 @@
+//! Meetings as the calendars had them, the plan that follows, and what reps corrected.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, named_params};
+
+use super::{Tx, moment, seconds};
+use crate::domain::debrief::DebriefId;
+use crate::domain::meeting::{Account, Guess, Kind};
+use crate::domain::person::PersonId;
+
+/// A meeting that was judged, ready to be stored.
+#[derive(Debug, Clone)]
+pub struct JudgedMeeting {
+    pub uid: String,
+    pub original_start: Timestamp,
+    /// Empty for meetings we have no business with.
+    pub title: String,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub busy: bool,
+    /// `None`: not a customer meeting.
+    pub customer: Option<Guess>,
+    /// Names of external guests.
+    pub guests: Vec<String>,
+}
+
+/// A debrief whose moment may still move.
+#[derive(Debug, Clone)]
+pub struct OpenPlan {
+    pub debrief: DebriefId,
+    pub meeting_id: i64,
+    pub end: Timestamp,
+    pub not_before: Timestamp,
+}
+
+impl Tx<'_> {
+    /// Stores a meeting; returns its row id.
+    pub fn upsert_meeting(&self, rep: PersonId, meeting: &JudgedMeeting) -> anyhow::Result<i64> {
+        let corrected = self.correction(rep, &meeting.uid)?;
+        let guess = corrected.as_ref().or(meeting.customer.as_ref());
+        self.0
+            .prepare_cached(
+                "INSERT INTO meeting (rep_id, uid, original_start, title, starts_at, ends_at,
+                    is_busy, is_customer, kind, account_key, account_name, guests)
+                 VALUES (:rep, :uid, :original, :title, :start, :end, :busy, :customer, :kind,
+                    :key, :name, :guests)
+                 ON CONFLICT (rep_id, uid, original_start) DO UPDATE SET
+                    title = excluded.title, starts_at = excluded.starts_at,
+                    ends_at = excluded.ends_at, is_busy = excluded.is_busy,
+                    is_customer = excluded.is_customer, kind = excluded.kind,
+                    account_key = excluded.account_key, account_name = excluded.account_name,
+                    guests = excluded.guests
+                 RETURNING id",
+            )?
+            .query_row(
+                named_params! {
+                    ":rep": rep.0, ":uid": meeting.uid,
+                    ":original": seconds(meeting.original_start), ":title": meeting.title,
+                    ":start": seconds(meeting.start), ":end": seconds(meeting.end),
+                    ":busy": meeting.busy, ":customer": meeting.customer.is_some(),
+                    ":kind": guess.map_or("", |guess| guess.kind.as_str()),
+                    ":key": guess.map_or("", |guess| &guess.account.key),
+                    ":name": guess.map_or("", |guess| &guess.account.name),
+                    ":guests": meeting.guests.join("\n"),
+                },
+                |row| row.get(0),
+            )
+            .context("store a meeting")
+    }
+
+    /// Meetings from calendars that we know of and that end in the window: id by identity.
+    pub fn known_meetings(
+        &self,
+        rep: PersonId,
+        window: (Timestamp, Timestamp),
+    ) -> anyhow::Result<HashMap<(String, Timestamp), i64>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT uid, original_start, id FROM meeting
+             WHERE rep_id = ?1 AND ends_at > ?2 AND starts_at < ?3
+               AND uid NOT LIKE 'by-hand:%'",
+        )?;
+        let rows = statement.query_map((rep.0, seconds(window.0), seconds(window.1)), |row| {
+            Ok(((row.get(0)?, moment(row.get(1)?)), row.get(2)?))
+        })?;
+        rows.collect::<rusqlite::Result<_>>()
+            .context("list known meetings")
+    }
+
+    /// A meeting that is no longer in the calendar takes nobody's time.
+    pub fn meeting_is_gone(&self, meeting: i64) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("UPDATE meeting SET is_busy = 0, is_customer = 0 WHERE id = ?1")?
+            .execute([meeting])
+            .context("retire a meeting")?;
+        Ok(())
+    }
+
+    /// When a rep is in a meeting of any kind, from `since` on, as (meeting, start, end).
+    pub fn busy_times(
+        &self,
+        rep: PersonId,
+        since: Timestamp,
+    ) -> anyhow::Result<Vec<(i64, Timestamp, Timestamp)>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id, starts_at, ends_at FROM meeting
+             WHERE rep_id = ?1 AND ends_at > ?2 AND is_busy = 1 ORDER BY starts_at",
+        )?;
+        let rows = statement.query_map((rep.0, seconds(since)), |row| {
+            Ok((row.get(0)?, moment(row.get(1)?), moment(row.get(2)?)))
+        })?;
+        rows.collect::<rusqlite::Result<_>>()
+            .context("read busy times")
+    }
+
+    /// All of a rep's debriefs that were not asked about yet.
+    pub fn open_plans(&self, rep: PersonId) -> anyhow::Result<Vec<OpenPlan>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT debrief.id, meeting.id, meeting.ends_at, not_before
+             FROM debrief JOIN meeting ON meeting.id = meeting_id
+             WHERE debrief.rep_id = ?1 AND state = 'planned'",
+        )?;
+        let rows = statement.query_map([rep.0], |row| {
+            Ok(OpenPlan {
+                debrief: DebriefId(row.get(0)?),
+                meeting_id: row.get(1)?,
+                end: moment(row.get(2)?),
+                not_before: moment(row.get(3)?),
+            })
+        })?;
+        rows.collect::<rusqlite::Result<_>>().context("list plans")
+    }
+
+    /// What a rep said a series is about.
+    fn correction(&self, rep: PersonId, uid: &str) -> anyhow::Result<Option<Guess>> {
+        self.0
+            .prepare_cached(
+                "SELECT kind, account_key, account_name FROM correction
+                 WHERE rep_id = ?1 AND uid = ?2",
+            )?
+            .query_row((rep.0, uid), |row| {
+                Ok(Guess {
+                    kind: Kind::parse(&row.get::<_, String>(0)?).unwrap_or(Kind::Other),
+                    account: Account {
+                        key: row.get(1)?,
+                        name: row.get(2)?,
+                    },
+                })
+            })
+            .optional()
+            .context("read a correction")
+    }
+
+    /// All corrections of a rep by series, for `explain`.
+    pub fn corrections(&self, rep: PersonId) -> anyhow::Result<HashMap<String, Guess>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT uid, kind, account_key, account_name FROM correction WHERE rep_id = ?1",
+        )?;
+        let rows = statement.query_map([rep.0], |row| {
+            let kind = Kind::parse(&row.get::<_, String>(1)?).unwrap_or(Kind::Other);
+            let account = Account {
+                key: row.get(2)?,
+                name: row.get(3)?,
+            };
+            Ok((row.get(0)?, Guess { kind, account }))
+        })?;
+        rows.collect::<rusqlite::Result<_>>()
+            .context("read corrections")
+    }
+
+    /// Corrects one meeting and every other one of its series that is known.
+    pub fn correct(&self, debrief: DebriefId, guess: &Guess) -> anyhow::Result<()> {
+        let (rep, uid): (i64, String) = self
+            .0
+            .prepare_cached(
+                "SELECT meeting.rep_id, uid FROM debrief JOIN meeting ON meeting.id = meeting_id
+                 WHERE debrief.id = ?1",
+            )?
+            .query_row([debrief.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .context("find the meeting to correct")?;
+        let values = named_params! {
+            ":rep": rep, ":uid": uid, ":kind": guess.kind.as_str(),
+            ":key": guess.account.key, ":name": guess.account.name,
+        };
+        self.0
+            .prepare_cached(
+                "INSERT INTO correction (rep_id, uid, kind, account_key, account_name)
+                 VALUES (:rep, :uid, :kind, :key, :name)
+                 ON CONFLICT (rep_id, uid) DO UPDATE SET kind = excluded.kind,
+                    account_key = excluded.account_key, account_name = excluded.account_name",
+            )?
+            .execute(values)
+            .context("store a correction")?;
+        self.0
+            .prepare_cached(
+                "UPDATE meeting SET kind = :kind, account_key = :key, account_name = :name
+                 WHERE rep_id = :rep AND uid = :uid",
+            )?
+            .execute(values)
+            .context("apply a correction")?;
+        Ok(())
+    }
+
+    /// Whether the rep met this account before.
+    pub fn met_before(
+        &self,
+        rep: PersonId,
+        account_key: &str,
+        before: Timestamp,
+    ) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM meeting
+                   WHERE rep_id = ?1 AND account_key = ?2 AND ends_at < ?3 AND is_customer = 1)",
+            )?
+            .query_row((rep.0, account_key, seconds(before)), |row| row.get(0))
+            .context("look for earlier meetings")
+    }
+}
