@@ -7,3 +7,4 @@ pub mod person;
 pub mod privacy;
 pub mod question;
 pub mod roster;
+pub mod schedule;

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::debrief::{DebriefId, Outcome};
-use super::privacy::Item;
 
 /// The built-in question sets.
 pub const DEFAULT: &str = include_str!("../../config/questions.toml");
@@ -130,6 +129,8 @@ pub struct AskedTap<'q> {
     pub id: String,
     pub text: String,
     pub options: &'q [Choice],
+    /// Belongs to the set, rather than taking turns.
+    pub fixed: bool,
 }
 
 /// The set cannot be used; the text says where and why.
@@ -208,14 +209,6 @@ impl Questions {
         Some((self.tap_text(tap, skill_of(id)), option.text.clone()))
     }
 
-    /// How sensitive the answer to a tap is.
-    pub fn tap_item(&self, id: &str) -> Item {
-        match self.tap(id).map(|tap| tap.seen_by) {
-            Some(SeenBy::Manager) => Item::Ending,
-            _ => Item::SelfRating,
-        }
-    }
-
     /// Ids of all taps that a manager may see.
     pub fn open_taps(&self) -> Vec<String> {
         let open = self.tap.iter().filter(|tap| tap.seen_by == SeenBy::Manager);
@@ -264,6 +257,7 @@ impl Questions {
             id,
             text: self.tap_text(tap, skill),
             options: &tap.option,
+            fixed: set.tap != "rotating",
         })
     }
 

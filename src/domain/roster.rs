@@ -11,6 +11,26 @@ pub enum CalendarSource {
     IcsFile(String),
 }
 
+impl CalendarSource {
+    /// Reads the roster's spelling, `ics:<http(s) address or file>`; `None` if it is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let place = text.trim().strip_prefix("ics:")?.trim();
+        let has_scheme = |scheme: &str| {
+            place
+                .get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        match place {
+            "" => None,
+            _ if has_scheme("http://") || has_scheme("https://") => {
+                Some(Self::IcsUrl(place.to_owned()))
+            }
+            _ if has_scheme("webcal://") => Some(Self::IcsUrl(format!("https://{}", &place[9..]))),
+            _ => Some(Self::IcsFile(place.to_owned())),
+        }
+    }
+}
+
 impl fmt::Display for CalendarSource {
     /// The roster's own spelling. An address is a secret: never log it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

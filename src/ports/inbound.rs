@@ -109,10 +109,14 @@ pub enum Control {
     Correct {
         debrief: DebriefId,
     },
-    /// "How did it end?" inside the open answer form: its wording follows.
+    /// "How did it end?" was chosen inside the open answer form: its wording follows. What was
+    /// chosen stands in the tap's values.
     Reworded {
         debrief: DebriefId,
-        outcome: Outcome,
+    },
+    /// A lost deal that hurt: one kinder question instead of the usual ones.
+    Rough {
+        debrief: DebriefId,
     },
     /// Which debrief a stray message belongs to; `pending` is the kept text.
     Claim {

@@ -42,6 +42,8 @@ pub enum PromptStage {
         /// Who will read it, before anything is typed.
         readers: String,
         snoozes: Vec<(crate::domain::debrief::Snooze, String)>,
+        /// Further buttons beside *Answer*.
+        extra: Vec<Button>,
     },
     /// One line, with what can still be pressed.
     Closed {
@@ -196,7 +198,7 @@ pub enum Input {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reaction {
     None,
-    /// Reported as [`Control::Reworded`] for this debrief; option ids are outcomes.
+    /// Reported as [`Control::Reworded`] for this debrief.
     Rewords(DebriefId),
 }
 

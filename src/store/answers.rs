@@ -21,8 +21,10 @@ pub enum Slot {
     Cue,
     /// What the rep will do then.
     Action,
-    /// The one tap: the id of an option; the question says which tap.
+    /// The tap that takes turns: the id of an option; the question says which tap.
     Tap,
+    /// The tap that belongs to a set: where it turned.
+    Turn,
 }
 
 impl Slot {
@@ -41,6 +43,7 @@ impl Slot {
             Self::Cue => "cue",
             Self::Action => "action",
             Self::Tap => "tap",
+            Self::Turn => "turn",
         }
     }
 

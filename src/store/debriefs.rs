@@ -17,6 +17,8 @@ pub struct Debrief {
     pub rep: PersonId,
     pub state: State,
     pub due_at: Timestamp,
+    /// How often it was asked about; a moved meeting is asked about again.
+    pub asks: i64,
     pub asked_at: Option<Timestamp>,
     pub remind_at: Option<Timestamp>,
     pub answered_at: Option<Timestamp>,
@@ -36,7 +38,7 @@ pub struct Debrief {
     pub guests: Vec<String>,
 }
 
-const DEBRIEF: &str = "SELECT debrief.id, debrief.rep_id, state, due_at, asked_at, remind_at,
+const DEBRIEF: &str = "SELECT debrief.id, debrief.rep_id, state, due_at, asks, asked_at, remind_at,
     answered_at, outcome, next_step_on, is_rough, is_locked, channel, ts, revision, uid, title,
     starts_at, ends_at, kind, account_key, account_name, guests
     FROM debrief JOIN meeting ON meeting.id = meeting_id ";
@@ -302,7 +304,7 @@ impl Tx<'_> {
     pub fn set_outcome(&self, debrief: DebriefId, outcome: Outcome) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
-                "UPDATE debrief SET outcome = ?2, revision = revision + 1,
+                "UPDATE debrief SET outcome = ?2, revision = revision + 1, remind_at = NULL,
                     next_step_on = CASE WHEN ?2 = 'dated' THEN next_step_on END
                  WHERE id = ?1",
             )?
@@ -337,6 +339,19 @@ impl Tx<'_> {
             )?
             .execute((debrief.0, locked))
             .context("store a lock")?;
+        Ok(())
+    }
+
+    /// From the first tap on, a debrief is part of the rep's history.
+    pub fn first_word_at(&self, debrief: DebriefId, now: Timestamp) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached(
+                "UPDATE debrief SET answered_at = coalesce(answered_at, ?2),
+                    state = CASE WHEN state IN ('asked', 'answered') THEN state ELSE 'answered' END
+                 WHERE id = ?1",
+            )?
+            .execute((debrief.0, seconds(now)))
+            .context("record a first answer")?;
         Ok(())
     }
 
@@ -412,6 +427,7 @@ fn debrief_from(row: &Row<'_>) -> rusqlite::Result<Debrief> {
         rep: PersonId(row.get("rep_id")?),
         state: State::parse(&state).unwrap_or(State::Withdrawn),
         due_at: moment(row.get("due_at")?),
+        asks: row.get("asks")?,
         asked_at: at("asked_at")?,
         remind_at: at("remind_at")?,
         answered_at: at("answered_at")?,

@@ -105,8 +105,8 @@ impl Tx<'_> {
             let item = match slot {
                 Slot::Ended => Item::Ending,
                 Slot::Reflect | Slot::Cue | Slot::Action => Item::Words,
-                Slot::Tap if is_open(&answer.question, open_taps) => Item::Ending,
-                Slot::Tap => Item::SelfRating,
+                Slot::Tap | Slot::Turn if is_open(&answer.question, open_taps) => Item::Ending,
+                Slot::Tap | Slot::Turn => Item::SelfRating,
             };
             may_see(viewer, item, lock)
         });

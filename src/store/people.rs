@@ -355,6 +355,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    pub fn has_home(&self, person: PersonId) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached("SELECT has_home FROM person WHERE id = ?1")?
+            .query_row([person.0], |row| row.get(0))
+            .context("look for a home tab")
+    }
+
     /// People on the roster whom the workspace does not know, for `check`.
     pub fn unmatched(&self) -> anyhow::Result<Vec<(String, String)>> {
         let mut statement = self.0.prepare(
