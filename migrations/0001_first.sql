@@ -180,6 +180,7 @@ CREATE TABLE pending_text (
     written_at  INTEGER NOT NULL,
     claimed_by  INTEGER REFERENCES debrief (id)
 ) STRICT;
+CREATE INDEX pending_text_place ON pending_text (channel, ts);
 
 CREATE TABLE digest (
     manager_id  INTEGER NOT NULL REFERENCES person (id),
@@ -214,6 +215,8 @@ CREATE TABLE outbox (
 ) STRICT;
 CREATE INDEX outbox_due ON outbox (not_before, id) WHERE state IN ('queued', 'uncertain');
 CREATE INDEX outbox_sending ON outbox (id) WHERE state = 'sending';
+CREATE INDEX outbox_person ON outbox (person_id, created_at);
+CREATE INDEX outbox_place ON outbox (channel, ts) WHERE ts IS NOT NULL;
 
 CREATE TABLE inbound_seen (
     key      TEXT    PRIMARY KEY,

@@ -7,6 +7,7 @@
 
 pub mod calendar;
 pub mod domain;
+pub mod flows;
 pub mod playground;
 pub mod ports;
 pub mod store;

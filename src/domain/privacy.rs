@@ -50,6 +50,10 @@ pub fn may_see(viewer: Viewer, item: Item, lock: Lock) -> bool {
 
 /// Who `reader` is to a rep, from what the store knows of both.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent facts, turned into one viewer below"
+)]
 pub struct Relation {
     pub same_person: bool,
     /// There is a reporting line from the rep to the reader today.

@@ -27,6 +27,8 @@ pub trait Clock: Send + Sync {
 pub trait Calendar: Send + Sync {
     /// Every occurrence that overlaps `request.window`, cancelled ones included.
     async fn read(&self, request: &CalendarRequest) -> Result<CalendarRead, CalendarError>;
+    /// The same from `request.known` alone, without asking anybody; `None` if there is none.
+    async fn read_known(&self, request: &CalendarRequest) -> Option<CalendarRead>;
 }
 
 /// What to read, and what was read last time.

@@ -28,12 +28,13 @@ pub enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Ended,
         Self::Reflect,
         Self::Cue,
         Self::Action,
         Self::Tap,
+        Self::Turn,
     ];
 
     fn as_str(self) -> &'static str {
@@ -250,6 +251,15 @@ impl Tx<'_> {
             .prepare_cached("UPDATE pending_text SET claimed_by = ?2 WHERE id = ?1")?
             .execute((id, debrief.0))
             .context("claim a text")?;
+        Ok(())
+    }
+
+    /// The author corrected the message before it was placed, or after.
+    pub fn rewrite_text(&self, id: i64, body: &str) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("UPDATE pending_text SET body = ?2 WHERE id = ?1")?
+            .execute((id, body))
+            .context("correct a kept text")?;
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Debriefs: planning, asking, waiting, closing.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -105,6 +107,24 @@ impl Tx<'_> {
             .optional()
             .context("find a reminder")?;
         reminded.map_or(Ok(None), |id| self.debrief(DebriefId(id)))
+    }
+
+    /// What became of every meeting of a rep, by identity, for `explain`.
+    pub fn debrief_states(
+        &self,
+        rep: PersonId,
+    ) -> anyhow::Result<HashMap<(String, Timestamp), State>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT uid, original_start, state FROM debrief
+             JOIN meeting ON meeting.id = meeting_id WHERE debrief.rep_id = ?1",
+        )?;
+        let rows = statement.query_map([rep.0], |row| {
+            let state: String = row.get(2)?;
+            let identity = (row.get(0)?, moment(row.get(1)?));
+            Ok((identity, State::parse(&state).unwrap_or(State::Withdrawn)))
+        })?;
+        rows.collect::<rusqlite::Result<_>>()
+            .context("read what became of meetings")
     }
 
     /// Plans that are due, of people who can be asked, oldest first.
@@ -339,6 +359,15 @@ impl Tx<'_> {
             )?
             .execute((debrief.0, locked))
             .context("store a lock")?;
+        Ok(())
+    }
+
+    /// Something that its message shows has changed.
+    pub fn touch(&self, debrief: DebriefId) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("UPDATE debrief SET revision = revision + 1 WHERE id = ?1")?
+            .execute([debrief.0])
+            .context("mark a debrief as changed")?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use rusqlite::named_params;
+use rusqlite::{OptionalExtension, named_params};
 
 use super::history::HistoryEntry;
 use super::{Tx, moment, seconds};
@@ -34,6 +34,27 @@ impl Tx<'_> {
             ))
             .context("claim a digest")?;
         Ok(made == 1)
+    }
+
+    pub fn has_digest(&self, manager: PersonId, local_date: Date) -> anyhow::Result<bool> {
+        Ok(self
+            .digest_slot(manager, &local_date.to_string())?
+            .is_some())
+    }
+
+    /// The slot of a digest that was claimed.
+    pub fn digest_slot(
+        &self,
+        manager: PersonId,
+        local_date: &str,
+    ) -> anyhow::Result<Option<Timestamp>> {
+        let at: Option<i64> = self
+            .0
+            .prepare_cached("SELECT slot_at FROM digest WHERE manager_id = ?1 AND local_date = ?2")?
+            .query_row((manager.0, local_date), |row| row.get(0))
+            .optional()
+            .context("look for a digest")?;
+        Ok(at.map(moment))
     }
 
     /// When this installation was made: nothing older is owed.

@@ -221,7 +221,9 @@ impl Tx<'_> {
     pub fn mark_unreachable(&self, person: PersonId, now: Timestamp) -> anyhow::Result<()> {
         let again = now + SignedDuration::from_hours(6);
         self.0
-            .prepare_cached("UPDATE person SET standing = 'gone', lookup_at = ?2 WHERE id = ?1")?
+            .prepare_cached(
+                "UPDATE person SET standing = 'gone', channel = NULL, lookup_at = ?2 WHERE id = ?1",
+            )?
             .execute((person.0, seconds(again)))
             .context("mark a person unreachable")?;
         Ok(())

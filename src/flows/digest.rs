@@ -1,0 +1,349 @@
+//! A manager's week, once a slot.
+//!
+//! The schedule looks back: the latest slot is owed unless its row exists, so a bot that slept
+//! through Monday 08:00 sends at 11:00, once. Nothing older than the installation is owed.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use super::{Bot, Rules, words};
+use crate::domain::digest::{self, Digest, ENDINGS, Week, WeekDebrief};
+use crate::domain::person::{Person, PersonId};
+use crate::ports::outbound::{Card, Chart, DigestCard, DigestSection, Quote};
+use crate::store::Tx;
+use crate::store::answers::Slot;
+use crate::store::history::HistoryEntry;
+use crate::store::outbox::OutKind;
+
+/// How many weeks the chart goes back.
+const WEEKS: i64 = 8;
+
+/// Queues the digests that are owed.
+///
+/// # Errors
+/// If the store fails.
+pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
+    let rules = Arc::clone(&bot.rules);
+    let owed = bot
+        .store
+        .read(move |tx| {
+            let installed = tx.installed_at()?;
+            let mut owed = Vec::new();
+            for manager in tx.managers()? {
+                let Some(slot) = rules.digest.latest(now, &manager.zone) else {
+                    continue;
+                };
+                if slot.at >= installed && !tx.has_digest(manager.id, slot.date)? {
+                    owed.push((manager.id, slot));
+                }
+            }
+            Ok(owed)
+        })
+        .await?;
+    if owed.is_empty() {
+        return Ok(());
+    }
+    bot.store
+        .transact(move |tx| {
+            for (manager, slot) in &owed {
+                if tx.claim_digest(*manager, slot.date, slot.at, now)? {
+                    let seq = slot.date.to_string();
+                    tx.enqueue(OutKind::Digest, manager.0, &seq, *manager, "", now)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// The digest of a slot that was claimed under its local date.
+pub(super) fn card_for_date(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    manager: &Person,
+    date: &str,
+) -> anyhow::Result<Option<Card>> {
+    let Some(slot_at) = tx.digest_slot(manager.id, date)? else {
+        return Ok(None);
+    };
+    let before = rules
+        .digest
+        .latest(slot_at - SignedDuration::from_secs(1), &manager.zone);
+    let from = before.map_or_else(|| a_week_before(slot_at, &manager.zone), |slot| slot.at);
+    Ok(Some(Card::Digest(card(
+        tx,
+        rules,
+        manager,
+        (from, slot_at),
+    )?)))
+}
+
+/// The digest of the seven days until now.
+///
+/// # Errors
+/// If the store fails.
+pub fn preview(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    manager: &Person,
+    now: Timestamp,
+) -> anyhow::Result<DigestCard> {
+    // Up to and including this second.
+    let to = now + SignedDuration::from_secs(1);
+    card(tx, rules, manager, (a_week_before(to, &manager.zone), to))
+}
+
+fn a_week_before(at: Timestamp, zone: &TimeZone) -> Timestamp {
+    at.to_zoned(zone.clone())
+        .saturating_sub(1.week())
+        .timestamp()
+}
+
+fn card(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    manager: &Person,
+    window: (Timestamp, Timestamp),
+) -> anyhow::Result<DigestCard> {
+    let team = tx.team_of(manager.id)?;
+    let week = week(tx, rules, &team, window, &manager.zone)?;
+    let title = format!("Your team, {}", days_of(window, &manager.zone));
+    if week.debriefs.is_empty() {
+        let summary = quiet(&week);
+        let text = format!("{title}: {summary}");
+        return Ok(DigestCard {
+            title,
+            summary,
+            text,
+            sections: vec![],
+        });
+    }
+    let digest = digest::digest(&week);
+    let sections = sections(&digest, &week);
+    let text = as_text(&title, &digest.summary, &sections);
+    Ok(DigestCard {
+        title,
+        summary: digest.summary,
+        text,
+        sections,
+    })
+}
+
+/// "9–15 March": the days between one digest and the next, this morning left out.
+fn days_of(window: (Timestamp, Timestamp), zone: &TimeZone) -> String {
+    let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+    let (from, to) = (date(window.0), date(window.1));
+    let last: Date = to.yesterday().map_or(to, |yesterday| yesterday.max(from));
+    words::date_range(from, last)
+}
+
+fn quiet(week: &Week) -> String {
+    match week.meetings {
+        0 => "a quiet week, no customer meetings.".to_owned(),
+        1 => "one customer meeting and no debrief yet. Late ones are welcome.".to_owned(),
+        meetings => {
+            format!("{meetings} customer meetings and no debrief yet. Late ones are welcome.")
+        }
+    }
+}
+
+fn week(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    team: &[Person],
+    window: (Timestamp, Timestamp),
+    zone: &TimeZone,
+) -> anyhow::Result<Week> {
+    let open_taps = rules.questions.open_taps();
+    let mut week = Week {
+        reps: u32::try_from(team.len())?,
+        ..Week::default()
+    };
+    for rep in team {
+        week.meetings += tx.meetings_between(rep.id, window)?;
+        let answered = tx.answered_between(rep.id, window, &open_taps)?;
+        week.reps_heard += u32::from(!answered.is_empty());
+        week.debriefs
+            .extend(answered.iter().map(|entry| week_debrief(rules, rep, entry)));
+    }
+    week.endings = endings(tx, team, window.1, zone)?;
+    Ok(week)
+}
+
+fn week_debrief(rules: &Rules, rep: &Person, entry: &HistoryEntry) -> WeekDebrief {
+    let body = |slot: Slot| entry.answers.get(&slot).map(|answer| answer.body.clone());
+    let turn = entry.answers.get(&Slot::Turn).and_then(|answer| {
+        rules
+            .questions
+            .tap_words(&answer.question, &answer.body)
+            .map(|(_, words)| words)
+    });
+    WeekDebrief {
+        rep: rep.first_name().to_owned(),
+        account: entry.debrief.account.clone(),
+        outcome: entry.debrief.outcome,
+        words: body(Slot::Reflect),
+        cue: body(Slot::Cue).and_then(|cue| rules.questions.cue_text(&cue).map(str::to_owned)),
+        turn,
+    }
+}
+
+/// How meetings ended in the last weeks, oldest first; weeks before the first debrief left out.
+fn endings(
+    tx: &Tx<'_>,
+    team: &[Person],
+    until: Timestamp,
+    zone: &TimeZone,
+) -> anyhow::Result<Vec<(String, [u32; 4])>> {
+    let team: Vec<(PersonId, Timestamp)> = team
+        .iter()
+        .map(|rep| {
+            let since = tx
+                .manager_of(rep.id)?
+                .map_or(Timestamp::MAX, |(_, since)| since);
+            Ok((rep.id, since))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let end = until.to_zoned(zone.clone());
+    let mut weeks = Vec::new();
+    for ago in (0..WEEKS).rev() {
+        let from = end.saturating_sub((ago + 1).weeks());
+        let to = end.saturating_sub(ago.weeks()).timestamp();
+        let mut counts = [0; 4];
+        for (rep, since) in &team {
+            let seen = (from.timestamp().max(*since), to);
+            for (outcome, count) in tx.endings_between(*rep, seen)? {
+                if let Some(place) = ENDINGS.iter().position(|known| *known == outcome) {
+                    counts[place] += count;
+                }
+            }
+        }
+        weeks.push((from.strftime("%-d %b").to_string(), counts));
+    }
+    let first = weeks
+        .iter()
+        .position(|(_, counts)| counts.iter().any(|count| *count > 0));
+    Ok(weeks.split_off(first.unwrap_or(weeks.len())))
+}
+
+fn sections(digest: &Digest, week: &Week) -> Vec<DigestSection> {
+    let mut sections = Vec::new();
+    let lines = |heading: &str, lines: Vec<String>| {
+        (!lines.is_empty()).then(|| DigestSection::Lines {
+            heading: heading.into(),
+            lines,
+        })
+    };
+    let questions = digest.questions.iter();
+    let questions = questions
+        .map(|question| format!("{}: {} → {}", question.rep, question.because, question.ask))
+        .collect();
+    sections.extend(lines("Worth asking", questions));
+    if !week.endings.is_empty() {
+        sections.push(DigestSection::Chart(chart(week)));
+    }
+    sections.extend(lines(
+        "No next step",
+        digest.no_next_step.clone().into_iter().collect(),
+    ));
+    let themes: Vec<String> = digest
+        .themes
+        .iter()
+        .map(|(theme, count)| format!("{theme} ({count})"))
+        .collect();
+    let themes = if themes.is_empty() {
+        vec![]
+    } else {
+        vec![themes.join(" · ")]
+    };
+    sections.extend(lines("What they work on", themes));
+    if !digest.quotes.is_empty() {
+        let quote = |(who, account, words): &(String, String, String)| Quote {
+            who: format!("{who}, {account}"),
+            words: words.clone(),
+        };
+        sections.push(DigestSection::Quotes {
+            heading: "What they would do differently".into(),
+            quotes: digest.quotes.iter().map(quote).collect(),
+        });
+    }
+    sections
+}
+
+fn chart(week: &Week) -> Chart {
+    let series = ["Firm yes", "Dated step", "Nice chat", "No"]
+        .into_iter()
+        .enumerate();
+    Chart {
+        title: "How meetings ended, by week".into(),
+        categories: week
+            .endings
+            .iter()
+            .map(|(label, _)| label.clone())
+            .collect(),
+        series: series
+            .map(|(place, name)| {
+                let values = week
+                    .endings
+                    .iter()
+                    .map(|(_, counts)| counts[place])
+                    .collect();
+                (name.to_owned(), values)
+            })
+            .collect(),
+    }
+}
+
+/// The whole digest as text, for screen readers, notifications and the command line.
+fn as_text(title: &str, summary: &str, sections: &[DigestSection]) -> String {
+    let mut text = format!("{title}\n{summary}\n");
+    for section in sections {
+        // Writing into a String cannot fail.
+        let _ = match section {
+            DigestSection::Lines { heading, lines } => {
+                write!(text, "\n{heading}\n- {}\n", lines.join("\n- "))
+            }
+            DigestSection::Quotes { heading, quotes } => {
+                let quotes: Vec<String> = quotes
+                    .iter()
+                    .map(|quote| format!("- {}: “{}”", quote.who, quote.words))
+                    .collect();
+                write!(text, "\n{heading}\n{}\n", quotes.join("\n"))
+            }
+            DigestSection::Chart(chart) => {
+                write!(
+                    text,
+                    "\n{}\n{}\n",
+                    chart.title,
+                    chart_lines(chart).join("\n")
+                )
+            }
+        };
+    }
+    text.trim_end().to_owned()
+}
+
+/// "9 Mar: Firm yes 1, Nice chat 3"
+fn chart_lines(chart: &Chart) -> Vec<String> {
+    let week = |(place, label): (usize, &String)| {
+        let counts: Vec<String> = chart
+            .series
+            .iter()
+            .filter_map(|(name, values)| {
+                let count = values.get(place).copied().filter(|count| *count > 0)?;
+                Some(format!("{name} {count}"))
+            })
+            .collect();
+        let counts = if counts.is_empty() {
+            "none".to_owned()
+        } else {
+            counts.join(", ")
+        };
+        format!("- {label}: {counts}")
+    };
+    chart.categories.iter().enumerate().map(week).collect()
+}

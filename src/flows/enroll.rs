@@ -1,0 +1,91 @@
+//! The roster file → people in the store → who they are in Slack.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Bot;
+use crate::domain::person::Person;
+use crate::domain::roster::RosterEntry;
+use crate::ports::{Profile, SendError, Standing};
+use crate::store::people::ChatStanding;
+
+/// How many people are looked up in one go; Slack allows about 50 a minute.
+const AT_ONCE: u32 = 40;
+
+/// Makes the store's people equal to the roster.
+///
+/// # Errors
+/// If the store fails.
+pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyhow::Result<()> {
+    let people = entries.len();
+    bot.store
+        .transact(move |tx| tx.apply_roster(&entries, now))
+        .await?;
+    tracing::info!(people, "the roster was applied");
+    Ok(())
+}
+
+/// Looks up people whom we do not know in Slack yet, or did not look at since yesterday.
+///
+/// # Errors
+/// If the store fails.
+pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
+    let people = bot
+        .store
+        .read(move |tx| tx.people_to_look_up(now, AT_ONCE))
+        .await?;
+    for person in people {
+        let found = match &person.chat_id {
+            // The id is surer than the address, which people change.
+            Some(id) => bot.messenger.profile(id).await,
+            None => bot.messenger.person_by_email(&person.email).await,
+        };
+        match found {
+            Ok(profile) => record(bot, &person, profile, now).await?,
+            Err(error) => {
+                let wait = match error {
+                    SendError::Later { after } => SignedDuration::from_secs(after.cast_signed()),
+                    _ => SignedDuration::from_mins(1),
+                };
+                tracing::warn!(person.id = person.id.0, %error, "could not look somebody up");
+                bot.store
+                    .transact(move |tx| tx.look_up_later(person.id, now + wait))
+                    .await?;
+                if matches!(error, SendError::Later { .. } | SendError::Halt { .. }) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn record(
+    bot: &Bot,
+    person: &Person,
+    profile: Option<Profile>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let id = person.id;
+    let (standing, hours) = match profile.as_ref().map(|profile| profile.standing) {
+        Some(Standing::Member) => (ChatStanding::Member, 24),
+        Some(Standing::Gone) => (ChatStanding::Gone, 6),
+        Some(Standing::Outsider) => (ChatStanding::Outsider, 6),
+        None => (ChatStanding::Missing, 1),
+    };
+    if standing != ChatStanding::Member {
+        tracing::warn!(
+            person.id = id.0,
+            ?standing,
+            "somebody on the roster cannot be written to"
+        );
+    }
+    let again = now + SignedDuration::from_hours(hours);
+    bot.store
+        .transact(move |tx| {
+            let found = profile
+                .as_ref()
+                .map(|found| (&found.id, found.zone.as_deref()));
+            tx.record_standing(id, found, standing, again)
+        })
+        .await
+}

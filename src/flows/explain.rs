@@ -1,0 +1,249 @@
+//! Why a meeting is asked about, or is not: every meeting of one rep's day, with the reason.
+//!
+//! The calendar is read anew; if that fails, its last good state is used and the failure is said.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde::Serialize;
+
+use super::{Rules, words};
+use crate::domain::debrief::{State, ask_at};
+use crate::domain::meeting::{Guess, Occurrence, Response, Verdict, judge};
+use crate::domain::roster::CalendarSource;
+use crate::ports::{Calendar, CalendarRequest, FeedState};
+use crate::store::Tx;
+
+/// Whose day it is, and what the store knows of them; a store is not needed.
+pub struct Subject {
+    pub email: String,
+    pub source: CalendarSource,
+    pub zone: TimeZone,
+    pub known: Known,
+}
+
+/// What an earlier run left in the store.
+#[derive(Default)]
+pub struct Known {
+    pub feed: Option<FeedState>,
+    pub corrections: HashMap<String, Guess>,
+    /// What became of each meeting's debrief.
+    pub debriefs: HashMap<(String, Timestamp), State>,
+}
+
+/// A day, explained.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    pub date: Date,
+    pub zone: String,
+    /// Why the calendar could not be read, where the last good state had to do.
+    pub problem: Option<String>,
+    pub warnings: Vec<String>,
+    pub meetings: Vec<ExplainedMeeting>,
+}
+
+/// One meeting and what is decided about it.
+#[derive(Debug, Serialize)]
+pub struct ExplainedMeeting {
+    pub start: Timestamp,
+    pub end: Timestamp,
+    /// Local, "14:00–14:45".
+    pub time: String,
+    /// Empty for private ones.
+    pub title: String,
+    pub is_customer: bool,
+    pub kind: Option<&'static str>,
+    pub account: Option<String>,
+    pub domain: Option<String>,
+    /// When it is asked about.
+    pub ask_at: Option<Timestamp>,
+    /// What the store says became of it.
+    pub state: Option<&'static str>,
+    pub reason: String,
+}
+
+/// What the store knows about a rep, for [`Subject::known`].
+///
+/// # Errors
+/// If the store fails.
+pub fn known(tx: &Tx<'_>, email: &str) -> anyhow::Result<(Known, Option<TimeZone>)> {
+    let Some(rep) = tx.person_by_email(email)? else {
+        return Ok((Known::default(), None));
+    };
+    let feed = tx.feed(rep.id)?;
+    Ok((
+        Known {
+            feed: feed.as_ref().and_then(super::collect::known_state),
+            corrections: tx.corrections(rep.id)?,
+            debriefs: tx.debrief_states(rep.id)?,
+        },
+        Some(rep.zone),
+    ))
+}
+
+/// Explains one day.
+///
+/// # Errors
+/// If neither the calendar nor a last good state of it can be read.
+pub async fn day(
+    calendar: &dyn Calendar,
+    rules: &Rules,
+    subject: &Subject,
+    date: Date,
+) -> anyhow::Result<Explained> {
+    let midnight = |date: Date| {
+        date.to_zoned(subject.zone.clone())
+            .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+    };
+    // The neighbouring days show what else keeps the rep busy.
+    let (from, to) = (midnight(date), midnight(date.saturating_add(1.day())));
+    let window = (
+        midnight(date.saturating_sub(1.day())),
+        midnight(date.saturating_add(3.days())),
+    );
+    let request = CalendarRequest {
+        source: subject.source.clone(),
+        zone: subject.zone.clone(),
+        window,
+        known: subject.known.feed.clone(),
+    };
+    let (reading, problem) = match calendar.read(&request).await {
+        Ok(reading) => (reading, None),
+        Err(error) => {
+            let Some(reading) = calendar.read_known(&request).await else {
+                return Err(error.into());
+            };
+            (reading, Some(error.reason))
+        }
+    };
+    let meetings = reading.occurrences.iter();
+    let today =
+        meetings.filter(|meeting| meeting.start < to && meeting.end.max(meeting.start) >= from);
+    Ok(Explained {
+        date,
+        zone: subject.zone.iana_name().unwrap_or("UTC").to_owned(),
+        problem,
+        warnings: reading.warnings.clone(),
+        meetings: today
+            .map(|meeting| explain(meeting, &reading.occurrences, rules, subject))
+            .collect(),
+    })
+}
+
+fn explain(
+    meeting: &Occurrence,
+    all: &[Occurrence],
+    rules: &Rules,
+    subject: &Subject,
+) -> ExplainedMeeting {
+    let zone = &subject.zone;
+    let time = if meeting.all_day {
+        "all day".to_owned()
+    } else {
+        format!(
+            "{}–{}",
+            words::clock(meeting.start, zone),
+            words::clock(meeting.end, zone)
+        )
+    };
+    let identity = (meeting.uid.clone(), meeting.original_start);
+    let state = subject
+        .known
+        .debriefs
+        .get(&identity)
+        .map(|state| state.as_str());
+    let mut explained = ExplainedMeeting {
+        start: meeting.start,
+        end: meeting.end,
+        time,
+        title: if meeting.private {
+            String::new()
+        } else {
+            meeting.title.clone()
+        },
+        is_customer: false,
+        kind: None,
+        account: None,
+        domain: None,
+        ask_at: None,
+        state,
+        reason: String::new(),
+    };
+    match judge(meeting, &subject.email, &rules.meetings) {
+        Verdict::Skip(reason) => explained.reason = reason.to_string(),
+        Verdict::Customer(guess) => {
+            let guess = subject
+                .known
+                .corrections
+                .get(&meeting.uid)
+                .cloned()
+                .unwrap_or(guess);
+            let at = ask_at(
+                meeting.end,
+                &busy(all, meeting, subject),
+                &rules.prompt,
+                zone,
+            );
+            explained.is_customer = true;
+            explained.kind = Some(guess.kind.as_str());
+            explained.reason = format!("external guest at {}", guess.account.key);
+            explained.account = Some(guess.account.name);
+            explained.domain = Some(guess.account.key);
+            explained.ask_at = Some(at);
+        }
+    }
+    explained
+}
+
+/// When the rep is in other meetings.
+fn busy(all: &[Occurrence], this: &Occurrence, subject: &Subject) -> Vec<(Timestamp, Timestamp)> {
+    let declined = |meeting: &Occurrence| {
+        let mut guests = meeting.attendees.iter();
+        guests.any(|guest| guest.email == subject.email && guest.response == Response::Declined)
+    };
+    all.iter()
+        .filter(|meeting| *meeting != this && !declined(meeting))
+        .filter(|meeting| !(meeting.all_day || meeting.free || meeting.cancelled))
+        .map(|meeting| (meeting.start, meeting.end))
+        .collect()
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = TimeZone::get(&self.zone).unwrap_or(TimeZone::UTC);
+        writeln!(f, "{} ({})", self.date.strftime("%A %-d %B %Y"), self.zone)?;
+        if let Some(problem) = &self.problem {
+            writeln!(f, "! the last good state is shown: {problem}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "! {warning}")?;
+        }
+        if self.meetings.is_empty() {
+            writeln!(f, "no meetings")?;
+        }
+        for meeting in &self.meetings {
+            let title = if meeting.title.is_empty() {
+                "(no title)"
+            } else {
+                &meeting.title
+            };
+            write!(f, "{:11}  {title}\n             ", meeting.time)?;
+            match (meeting.kind, &meeting.account, meeting.ask_at) {
+                (Some(kind), Some(account), Some(at)) => {
+                    let when = words::soon(at, meeting.end, &zone);
+                    let reason = &meeting.reason;
+                    write!(f, "ask {when}: {kind} with {account} ({reason})")?;
+                }
+                _ => write!(f, "skip: {}", meeting.reason)?,
+            }
+            match meeting.state {
+                Some(state) => writeln!(f, "; now {state}")?,
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}

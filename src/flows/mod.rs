@@ -1,0 +1,55 @@
+//! What the bot does, one file a verb.
+//!
+//! Timers and people trigger the same verbs. A flow is given `now`, reads and writes the store in
+//! short transactions, and speaks to the outside through the ports only between them.
+
+pub mod card;
+pub mod collect;
+pub mod command;
+pub mod deliver;
+pub mod digest;
+pub mod enroll;
+pub mod explain;
+pub mod form;
+pub mod history;
+pub mod home;
+pub mod log;
+pub mod prompt;
+pub mod remind;
+pub mod respond;
+pub mod tap;
+pub mod words;
+pub mod write;
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::domain::debrief::PromptRules;
+use crate::domain::meeting::MeetingRules;
+use crate::domain::question::Questions;
+use crate::domain::schedule::Schedule;
+use crate::ports::{Calendar, Messenger};
+use crate::store::Store;
+
+/// Everything a flow works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Bot {
+    pub store: Arc<Store>,
+    pub calendar: Arc<dyn Calendar>,
+    pub messenger: Arc<dyn Messenger>,
+    pub rules: Arc<Rules>,
+    /// The workspace that we belong to; what comes from any other is refused.
+    pub team_id: String,
+}
+
+/// What the administrator decided.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub prompt: PromptRules,
+    pub meetings: MeetingRules,
+    pub digest: Schedule,
+    pub questions: Questions,
+    /// How often a calendar is read.
+    pub refresh: SignedDuration,
+}

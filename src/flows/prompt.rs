@@ -1,0 +1,212 @@
+//! Plan to question: puts debriefs that are due into the outbox.
+//!
+//! Right before asking the calendar is read once more, so that a meeting cancelled or extended at
+//! the last minute is noticed. Do Not Disturb and pauses are honoured here; the day's budget too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Bot, Rules, collect};
+use crate::domain::debrief::{Outcome, State, within_budget};
+use crate::domain::person::{Person, PersonId};
+use crate::domain::roster::ChatId;
+use crate::store::Tx;
+use crate::store::debriefs::Debrief;
+use crate::store::outbox::OutKind;
+
+/// How many debriefs are handled in one go.
+const AT_ONCE: u32 = 200;
+/// A reading younger than this is fresh enough to ask upon.
+const FRESH: SignedDuration = SignedDuration::from_secs(60);
+
+/// Asks about what is due.
+///
+/// # Errors
+/// If the store fails.
+pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
+    give_up_late_plans(bot, now).await?;
+    let due = bot
+        .store
+        .read(move |tx| tx.due_debriefs(now, AT_ONCE))
+        .await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    reread_calendars(bot, &due, now).await?;
+    // The plan may have moved meanwhile: only what is still due counts.
+    let due = bot
+        .store
+        .read(move |tx| tx.due_debriefs(now, AT_ONCE))
+        .await?;
+    let quiet = quiet_times(bot, &due).await?;
+    let rules = Arc::clone(&bot.rules);
+    bot.store
+        .transact(move |tx| {
+            for debrief in &due {
+                ask(tx, &rules, debrief, &quiet, now)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+/// A plan that nobody could be asked about in time is over.
+async fn give_up_late_plans(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
+    let before = now - bot.rules.prompt.expire_after;
+    let late = bot.store.read(move |tx| tx.overdue_plans(before)).await?;
+    if late.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(debriefs = late.len(), "too late to ask about some meetings");
+    bot.store
+        .transact(move |tx| {
+            for debrief in late {
+                tx.change_state(debrief, &[State::Planned], State::Expired)?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+async fn reread_calendars(bot: &Bot, due: &[Debrief], now: Timestamp) -> anyhow::Result<()> {
+    let mut reps: Vec<PersonId> = due.iter().map(|debrief| debrief.rep).collect();
+    reps.sort_unstable();
+    reps.dedup();
+    let stale = bot
+        .store
+        .read(move |tx| {
+            let mut stale = Vec::new();
+            for rep in reps {
+                if tx
+                    .feed_tried_at(rep)?
+                    .is_some_and(|tried| tried + FRESH <= now)
+                {
+                    stale.push(rep);
+                }
+            }
+            Ok(stale)
+        })
+        .await?;
+    let mut reading = tokio::task::JoinSet::new();
+    for rep in stale {
+        if reading.len() >= 8 {
+            reading.join_next().await.transpose()?.transpose()?;
+        }
+        let bot = bot.clone();
+        reading.spawn(async move { collect::refresh(&bot, rep, now).await });
+    }
+    while let Some(done) = reading.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+/// Do Not Disturb of everybody who is about to be asked. If Slack does not say, nobody is in it.
+async fn quiet_times(
+    bot: &Bot,
+    due: &[Debrief],
+) -> anyhow::Result<HashMap<PersonId, (Timestamp, Timestamp)>> {
+    let mut reps: Vec<PersonId> = due.iter().map(|debrief| debrief.rep).collect();
+    reps.sort_unstable();
+    reps.dedup();
+    let people: HashMap<ChatId, PersonId> = bot
+        .store
+        .read(move |tx| {
+            let mut people = HashMap::new();
+            for rep in reps {
+                if let Some(chat_id) = tx.person(rep)?.and_then(|person| person.chat_id) {
+                    people.insert(chat_id, rep);
+                }
+            }
+            Ok(people)
+        })
+        .await?;
+    let mut ids: Vec<ChatId> = people.keys().cloned().collect();
+    ids.sort_unstable();
+    let mut quiet = HashMap::new();
+    for some in ids.chunks(50) {
+        match bot.messenger.quiet_times(some).await {
+            Ok(times) => quiet.extend(
+                times
+                    .into_iter()
+                    .filter_map(|(id, time)| people.get(&id).map(|rep| (*rep, time))),
+            ),
+            Err(error) => tracing::warn!(%error, "could not ask for Do Not Disturb times"),
+        }
+    }
+    Ok(quiet)
+}
+
+/// Decides about one debrief that is due.
+fn ask(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    debrief: &Debrief,
+    quiet: &HashMap<PersonId, (Timestamp, Timestamp)>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let Some(rep) = tx.person(debrief.rep)? else {
+        return Ok(());
+    };
+    if rep.paused_until.is_some_and(|until| until > now) {
+        // Coming back from a holiday must not mean a flood.
+        tx.change_state(debrief.id, &[State::Planned], State::Held)?;
+        return Ok(());
+    }
+    if let Some((from, until)) = quiet.get(&rep.id)
+        && (*from..*until).contains(&now)
+    {
+        let open = rules.prompt.hours.next_open(*until, &rep.zone, debrief.end);
+        return tx.hold_off(debrief.id, open);
+    }
+    let open = rules.prompt.hours.next_open(now, &rep.zone, debrief.end);
+    if open > now {
+        return tx.hold_off(debrief.id, open);
+    }
+    if !fits_the_budget(tx, rules, debrief, &rep, now)? {
+        tx.change_state(debrief.id, &[State::Planned], State::Held)?;
+        tracing::info!(
+            debrief.id = debrief.id.0,
+            "kept for later, today's budget is used up"
+        );
+        return Ok(());
+    }
+    if let Some(asking) = tx.begin_asking(debrief.id)? {
+        tx.enqueue(
+            OutKind::Prompt,
+            debrief.id.0,
+            &asking.to_string(),
+            rep.id,
+            "",
+            now,
+        )?;
+    }
+    Ok(())
+}
+
+fn fits_the_budget(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    debrief: &Debrief,
+    rep: &Person,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    let today = now.to_zoned(rep.zone.clone());
+    let midnight = today.start_of_day().map_or(now, |zoned| zoned.timestamp());
+    let tomorrow = today.tomorrow().and_then(|day| day.start_of_day());
+    let tomorrow = tomorrow.map_or(now, |zoned| zoned.timestamp());
+    let asked = tx.asked_since(rep.id, midnight)?;
+    let left = rules.prompt.max_per_day.saturating_sub(asked);
+    let mut rivals = Vec::new();
+    for rival in tx.rival_plans(rep.id, debrief.id, tomorrow)? {
+        rivals.push(tx.worth(&rival, asked)?);
+    }
+    Ok(within_budget(tx.worth(debrief, asked)?, &rivals, left))
+}
+
+/// Whether a question still makes sense when it is about to be sent.
+pub(super) fn still_wanted(debrief: &Debrief) -> bool {
+    debrief.state == State::Asked && debrief.outcome != Some(Outcome::DidntHappen)
+}

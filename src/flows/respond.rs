@@ -1,0 +1,646 @@
+//! What people do → the store → an acknowledgement → what follows.
+//!
+//! [`receive`] stores and returns within a commit; it makes no network call. [`follow_up`] does the
+//! rest after the acknowledgement. A modal is opened before either, because its trigger lives three
+//! seconds: [`opens`] says which.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+
+use super::command::{self, Command};
+use super::{Bot, Rules, form, history, log, tap, write};
+use crate::domain::debrief::DebriefId;
+use crate::domain::meeting::Account;
+use crate::domain::person::{Person, PersonId};
+use crate::domain::privacy::Lock;
+use crate::ports::inbound::{Ack, Control, FormValues, Inbound, ReplyTo, Tap, Trigger, What};
+use crate::ports::outbound::{FormId, Modal, Piece, Span, Whisper};
+use crate::ports::{SendError, ViewId};
+use crate::store::Tx;
+use crate::store::debriefs::Debrief;
+use crate::store::outbox::OutKind;
+
+/// What to acknowledge, and what to do afterwards.
+#[derive(Debug)]
+pub struct Response {
+    /// `None`: it was not stored, so it must be delivered again.
+    pub ack: Option<Ack>,
+    pub then: Then,
+}
+
+/// Work after the acknowledgement.
+#[derive(Debug)]
+pub enum Then {
+    Nothing,
+    /// Fill the modal that was opened.
+    Fill {
+        filling: Filling,
+        reply_to: Option<ReplyTo>,
+    },
+    /// Word an open form anew.
+    Reword {
+        debrief: DebriefId,
+        view: ViewId,
+        values: FormValues,
+    },
+    Whisper {
+        to: ReplyTo,
+        whisper: Whisper,
+    },
+    /// Look something up and whisper it.
+    Reply {
+        to: ReplyTo,
+        reader: PersonId,
+        command: Command,
+    },
+    HistoryPage {
+        to: ReplyTo,
+        reader: PersonId,
+        query: String,
+        before: Option<DebriefId>,
+    },
+}
+
+/// What goes into an opened modal.
+#[derive(Debug, Clone, Copy)]
+pub enum Filling {
+    Answer(DebriefId),
+    Correct(DebriefId),
+    Log,
+}
+
+/// The modal to open at once, before anything is looked up.
+pub fn opens(what: &What) -> Option<(Trigger, Modal)> {
+    let trigger = match what {
+        What::Tap(Tap {
+            control: Control::Answer { .. } | Control::Correct { .. } | Control::Log,
+            trigger,
+            ..
+        }) => trigger.clone()?,
+        What::LogShortcut { trigger } => trigger.clone(),
+        What::Command { text, trigger, .. } => match command::parse(text) {
+            Ok(Command::Now { .. }) => trigger.clone(),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((trigger, form::loading()))
+}
+
+/// Stores what somebody did.
+pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
+    let reply_to = reply_to(&inbound.what);
+    let submitted = matches!(inbound.what, What::Submitted { .. });
+    let rules = Arc::clone(&bot.rules);
+    let team = bot.team_id.clone();
+    let stored = bot
+        .store
+        .transact(move |tx| take(tx, &rules, &team, &inbound, now))
+        .await;
+    match stored {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "could not store what somebody did"
+            );
+            let sorry = "That could not be saved. Please try again in a moment.";
+            let ack = submitted.then(|| {
+                // Shown under a field, with everything typed still in place.
+                Ack::FormErrors([("ended".to_owned(), sorry.to_owned())].into())
+            });
+            let then = match reply_to {
+                Some(to) => Then::Whisper {
+                    to,
+                    whisper: says(sorry),
+                },
+                None => Then::Nothing,
+            };
+            Response { ack, then }
+        }
+    }
+}
+
+fn reply_to(what: &What) -> Option<ReplyTo> {
+    match what {
+        What::Tap(tap) => tap.reply_to.clone(),
+        What::Command { reply_to, .. } => Some(reply_to.clone()),
+        _ => None,
+    }
+}
+
+/// One delivery, in one transaction.
+fn take(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    team: &str,
+    inbound: &Inbound,
+    now: Timestamp,
+) -> anyhow::Result<Response> {
+    if let What::Unreadable { kind, raw } = &inbound.what {
+        tracing::error!(
+            kind,
+            "a frame could not be understood; it is kept as a dead letter"
+        );
+        tx.keep_dead_letter(kind, raw, now)?;
+        return Ok(plain());
+    }
+    if inbound.what == What::Nothing {
+        return Ok(plain());
+    }
+    if inbound.team_id != team {
+        tracing::warn!("something came from another workspace and was refused");
+        return Ok(refused(
+            &inbound.what,
+            "This works only inside the workspace it belongs to.",
+        ));
+    }
+    let person = tx.person_by_chat(&inbound.who)?;
+    // A form with mistakes is not taken: its next submission carries the same key.
+    if let (What::Submitted { form, values }, Some(person)) = (&inbound.what, &person) {
+        return submitted(tx, rules, person, *form, values, inbound, now);
+    }
+    if !tx.first_delivery(&inbound.keys, now)? {
+        return Ok(plain());
+    }
+    match &inbound.what {
+        What::ProfileChanged => tx.look_up_again(&inbound.who)?,
+        What::Uninstalled => {
+            tracing::error!("the app was removed from the workspace; install it again");
+        }
+        what => {
+            let Some(person) = person else {
+                return Ok(refused(
+                    what,
+                    "You are not on debrief's roster. Ask whoever runs it to add you.",
+                ));
+            };
+            let then = did(tx, rules, &person, inbound, now)?;
+            return Ok(Response {
+                ack: Some(Ack::Plain),
+                then,
+            });
+        }
+    }
+    Ok(plain())
+}
+
+fn plain() -> Response {
+    Response {
+        ack: Some(Ack::Plain),
+        then: Then::Nothing,
+    }
+}
+
+fn refused(what: &What, why: &str) -> Response {
+    let then = match reply_to(what) {
+        Some(to) => Then::Whisper {
+            to,
+            whisper: says(why),
+        },
+        None => Then::Nothing,
+    };
+    Response {
+        ack: Some(Ack::Plain),
+        then,
+    }
+}
+
+/// Something that a person on the roster did, for the first time.
+fn did(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    person: &Person,
+    inbound: &Inbound,
+    now: Timestamp,
+) -> anyhow::Result<Then> {
+    match &inbound.what {
+        What::Tap(tap) => tapped(tx, rules, person, tap, now),
+        What::Command { text, reply_to, .. } => {
+            let key = inbound.keys.first().map_or("", String::as_str);
+            command::take(tx, rules, person, text, reply_to, key, now)
+        }
+        What::LogShortcut { .. } => Ok(Then::Fill {
+            filling: Filling::Log,
+            reply_to: None,
+        }),
+        What::Wrote {
+            message,
+            thread,
+            text,
+        } => {
+            write::wrote(tx, rules, person, message, thread.as_deref(), text, now)?;
+            Ok(Then::Nothing)
+        }
+        What::Rewrote { message, text } => {
+            write::rewrote(tx, rules, person, message, text, now)?;
+            Ok(Then::Nothing)
+        }
+        What::HomeOpened => {
+            tx.remember_home(person.id)?;
+            tx.enqueue_again(OutKind::Home, person.id.0, "", person.id, now)?;
+            Ok(Then::Nothing)
+        }
+        What::Submitted { .. }
+        | What::ProfileChanged
+        | What::Uninstalled
+        | What::Nothing
+        | What::Unreadable { .. } => Ok(Then::Nothing),
+    }
+}
+
+fn tapped(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    person: &Person,
+    tap: &Tap,
+    now: Timestamp,
+) -> anyhow::Result<Then> {
+    let whisper = |text: String| match &tap.reply_to {
+        Some(to) => Then::Whisper {
+            to: to.clone(),
+            whisper: says(&text),
+        },
+        None => Then::Nothing,
+    };
+    match &tap.control {
+        Control::History { query, before } => Ok(match &tap.reply_to {
+            Some(to) => Then::HistoryPage {
+                to: to.clone(),
+                reader: person.id,
+                query: query.clone(),
+                before: before.map(DebriefId),
+            },
+            None => Then::Nothing,
+        }),
+        Control::Log => Ok(Then::Fill {
+            filling: Filling::Log,
+            reply_to: tap.reply_to.clone(),
+        }),
+        Control::Resume => {
+            tx.pause(person.id, None)?;
+            tx.enqueue_again(OutKind::Home, person.id.0, "", person.id, now)?;
+            Ok(whisper(
+                "Welcome back. I'll ask after your next customer meeting.".into(),
+            ))
+        }
+        Control::Discard { pending } => {
+            if tx
+                .pending_text(*pending)?
+                .is_some_and(|text| text.person == person.id)
+            {
+                tx.discard_text(*pending)?;
+            }
+            Ok(replaces(tap.reply_to.as_ref(), "OK, not saved."))
+        }
+        Control::Nothing => Ok(Then::Nothing),
+        Control::Ended { debrief, .. }
+        | Control::Answer { debrief }
+        | Control::Snooze { debrief, .. }
+        | Control::Skip { debrief }
+        | Control::Lock { debrief }
+        | Control::Unlock { debrief }
+        | Control::Correct { debrief }
+        | Control::Reworded { debrief }
+        | Control::Rough { debrief }
+        | Control::Claim { debrief, .. } => {
+            let Some(debrief) = tx.debrief(*debrief)?.filter(|found| found.rep == person.id) else {
+                return Ok(whisper(
+                    "That debrief belongs to somebody else, or is gone.".into(),
+                ));
+            };
+            adopt(tx, rules, &debrief, tap, now)?;
+            tapped_debrief(tx, rules, person, &debrief, tap, now)
+        }
+    }
+}
+
+/// A tap on one of the person's own debriefs.
+fn tapped_debrief(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    person: &Person,
+    debrief: &Debrief,
+    tap: &Tap,
+    now: Timestamp,
+) -> anyhow::Result<Then> {
+    let fill = |filling| Then::Fill {
+        filling,
+        reply_to: tap.reply_to.clone(),
+    };
+    match &tap.control {
+        Control::Ended { outcome, .. } => tap::ended(tx, debrief, *outcome, now)?,
+        Control::Answer { .. } => return Ok(fill(Filling::Answer(debrief.id))),
+        Control::Correct { .. } => return Ok(fill(Filling::Correct(debrief.id))),
+        Control::Snooze { until, .. } => {
+            let until = tap::snoozed(tx, rules, debrief, person, *until, now)?;
+            let when = super::words::soon(until, now, &person.zone);
+            let text = format!("OK, I'll come back to {} {when}.", debrief.account);
+            return Ok(match &tap.reply_to {
+                Some(to) => Then::Whisper {
+                    to: to.clone(),
+                    whisper: says(&text),
+                },
+                None => Then::Nothing,
+            });
+        }
+        Control::Skip { .. } => tap::skipped(tx, debrief, now)?,
+        Control::Lock { .. } => tap::locked(tx, debrief, Lock::OnlyMe, now)?,
+        Control::Unlock { .. } => tap::locked(tx, debrief, Lock::Open, now)?,
+        Control::Rough { .. } => {
+            tx.set_rough(debrief.id, true)?;
+            tap::refresh_everywhere(tx, debrief, now)?;
+        }
+        Control::Reworded { .. } => {
+            form::note_rough(tx, rules, debrief, &tap.values, now)?;
+            return Ok(match &tap.view {
+                Some(view) => Then::Reword {
+                    debrief: debrief.id,
+                    view: ViewId(view.clone()),
+                    values: tap.values.clone(),
+                },
+                None => Then::Nothing,
+            });
+        }
+        Control::Claim { pending, .. } => {
+            let text = tx
+                .pending_text(*pending)?
+                .filter(|text| text.person == person.id);
+            let Some(text) = text else {
+                return Ok(replaces(
+                    tap.reply_to.as_ref(),
+                    "That note is gone already.",
+                ));
+            };
+            tap::wrote(tx, rules, debrief, &text.body, now)?;
+            tx.claim_text(text.id, debrief.id)?;
+            let done = format!("Saved for {}.", debrief.account);
+            return Ok(replaces(tap.reply_to.as_ref(), &done));
+        }
+        _ => {}
+    }
+    Ok(Then::Nothing)
+}
+
+/// A click on a prompt proves that it exists, whatever Slack said when it was sent.
+fn adopt(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    debrief: &Debrief,
+    tap: &Tap,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let Some(message) = &tap.message else {
+        return Ok(());
+    };
+    if debrief.message.is_none() && tx.adopt(OutKind::Prompt, debrief.id.0, message)?.is_some() {
+        let prompt = &rules.prompt;
+        tx.was_asked(
+            debrief.id,
+            message,
+            now,
+            now + prompt.remind_after,
+            now + prompt.expire_after,
+        )?;
+    }
+    Ok(())
+}
+
+fn submitted(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    person: &Person,
+    form: FormId,
+    values: &FormValues,
+    inbound: &Inbound,
+    now: Timestamp,
+) -> anyhow::Result<Response> {
+    let errors = |errors| {
+        Ok(Response {
+            ack: Some(Ack::FormErrors(errors)),
+            then: Then::Nothing,
+        })
+    };
+    let own = |id: DebriefId| -> anyhow::Result<Option<Debrief>> {
+        Ok(tx.debrief(id)?.filter(|found| found.rep == person.id))
+    };
+    match form {
+        FormId::Answer(id) => {
+            let Some(debrief) = own(id)? else {
+                return Ok(plain());
+            };
+            let draft = match form::read(rules, &debrief, person, values) {
+                Ok(draft) => draft,
+                Err(mistakes) => return errors(mistakes),
+            };
+            if tx.first_delivery(&inbound.keys, now)? {
+                form::save(tx, &debrief, &draft, now)?;
+            }
+        }
+        FormId::Correct(id) => {
+            let Some(debrief) = own(id)? else {
+                return Ok(plain());
+            };
+            let current = Account {
+                key: debrief.account_key.clone(),
+                name: debrief.account.clone(),
+            };
+            match log::read(values, Some(&current)) {
+                Ok(guess) => {
+                    tx.first_delivery(&inbound.keys, now)?;
+                    tx.correct(id, &guess)?;
+                    tx.touch(id)?;
+                    tap::refresh_everywhere(tx, &debrief, now)?;
+                }
+                Err(mistakes) => return errors(mistakes),
+            }
+        }
+        FormId::Log => match log::read(values, None) {
+            Ok(guess) => {
+                if tx.first_delivery(&inbound.keys, now)? {
+                    let key = inbound.keys.first().map_or("", String::as_str);
+                    log::start(tx, person, guess, key, now)?;
+                }
+            }
+            Err(mistakes) => return errors(mistakes),
+        },
+    }
+    Ok(plain())
+}
+
+/// Does what follows an acknowledgement. `opening` is the modal that was opened meanwhile.
+///
+/// # Errors
+/// If the store fails; what Slack refuses is told to the person where possible.
+pub async fn follow_up(
+    bot: &Bot,
+    then: Then,
+    opening: Option<JoinHandle<Result<ViewId, SendError>>>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    match then {
+        Then::Nothing => {}
+        Then::Fill { filling, reply_to } => {
+            fill(bot, filling, reply_to, opening).await?;
+        }
+        Then::Reword {
+            debrief,
+            view,
+            values,
+        } => {
+            let modal = modal_for(bot, Filling::Answer(debrief), values).await?;
+            told(
+                bot.messenger.replace(&view, &modal).await,
+                "word a form anew",
+            );
+        }
+        Then::Whisper { to, whisper } => {
+            close_unfilled(bot, opening, &whisper).await;
+            told(bot.messenger.whisper(&to, &whisper).await, "whisper");
+        }
+        Then::Reply {
+            to,
+            reader,
+            command,
+        } => {
+            let whisper = command::reply(bot, reader, command, now).await?;
+            told(
+                bot.messenger.whisper(&to, &whisper).await,
+                "answer a command",
+            );
+        }
+        Then::HistoryPage {
+            to,
+            reader,
+            query,
+            before,
+        } => {
+            let mut page = history::page(bot, reader, &query, before, now).await?;
+            page.replaces = true;
+            told(bot.messenger.whisper(&to, &page).await, "turn a page");
+        }
+    }
+    Ok(())
+}
+
+async fn fill(
+    bot: &Bot,
+    filling: Filling,
+    reply_to: Option<ReplyTo>,
+    opening: Option<JoinHandle<Result<ViewId, SendError>>>,
+) -> anyhow::Result<()> {
+    let modal = modal_for(bot, filling, FormValues::new()).await?;
+    let opened = match opening {
+        Some(opening) => opening.await.context("open a modal")?,
+        None => return Ok(()),
+    };
+    match opened {
+        Ok(view) => told(bot.messenger.replace(&view, &modal).await, "fill a form"),
+        Err(error) => {
+            tracing::warn!(%error, "a modal did not open");
+            if let Some(to) = reply_to {
+                let sorry = says("That took too long. Please press again.");
+                told(bot.messenger.whisper(&to, &sorry).await, "apologise");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn modal_for(bot: &Bot, filling: Filling, typed: FormValues) -> anyhow::Result<Modal> {
+    let rules = Arc::clone(&bot.rules);
+    let sorry = |text: &str| Modal::Sorry {
+        title: "Debrief".into(),
+        text: text.into(),
+    };
+    bot.store
+        .read(move |tx| match filling {
+            Filling::Log => Ok(log::log_form()),
+            Filling::Answer(id) | Filling::Correct(id) => {
+                let Some(debrief) = tx.debrief(id)? else {
+                    return Ok(sorry("It is gone."));
+                };
+                let Some(rep) = tx.person(debrief.rep)? else {
+                    return Ok(sorry("It is gone."));
+                };
+                if let Filling::Correct(_) = filling {
+                    return Ok(log::correct_form(id, &debrief.account, debrief.kind));
+                }
+                if !form::can_answer(&debrief) {
+                    return Ok(sorry(
+                        "That meeting was cancelled or moved. I'll ask after it.",
+                    ));
+                }
+                form::answer_form(tx, &rules, &debrief, &rep, &typed)
+            }
+        })
+        .await
+}
+
+/// A loading modal that nothing will fill says why.
+async fn close_unfilled(
+    bot: &Bot,
+    opening: Option<JoinHandle<Result<ViewId, SendError>>>,
+    whisper: &Whisper,
+) {
+    let Some(opening) = opening else { return };
+    let Ok(Ok(view)) = opening.await else { return };
+    let text: String = whisper
+        .body
+        .iter()
+        .filter_map(piece_text)
+        .collect::<Vec<_>>()
+        .join("\n");
+    let modal = Modal::Sorry {
+        title: "Debrief".into(),
+        text,
+    };
+    told(
+        bot.messenger.replace(&view, &modal).await,
+        "explain an empty form",
+    );
+}
+
+fn piece_text(piece: &Piece) -> Option<String> {
+    match piece {
+        Piece::Text(spans) => Some(
+            spans
+                .iter()
+                .map(|span| match span {
+                    Span::Plain(text) | Span::Bold(text) | Span::Code(text) => text.as_str(),
+                })
+                .collect(),
+        ),
+        _ => None,
+    }
+}
+
+fn told(result: Result<(), SendError>, what: &str) {
+    if let Err(error) = result {
+        tracing::warn!(%error, what, "Slack did not take a reply");
+    }
+}
+
+/// One plain line.
+pub(super) fn says(text: &str) -> Whisper {
+    Whisper {
+        replaces: false,
+        body: vec![Piece::Text(vec![Span::Plain(text.to_owned())])],
+    }
+}
+
+fn replaces(to: Option<&ReplyTo>, text: &str) -> Then {
+    match to {
+        Some(to) => Then::Whisper {
+            to: to.clone(),
+            whisper: Whisper {
+                replaces: true,
+                ..says(text)
+            },
+        },
+        None => Then::Nothing,
+    }
+}
