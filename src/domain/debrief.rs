@@ -89,13 +89,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 5] = [
-        Self::Yes,
-        Self::Dated,
-        Self::NiceChat,
-        Self::No,
-        Self::DidntHappen,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Yes, Self::Dated, Self::NiceChat, Self::No, Self::DidntHappen];
 
     /// The word stored, and the option's id in the question sets.
     pub fn as_str(self) -> &'static str {
@@ -109,9 +104,7 @@ impl Outcome {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|outcome| outcome.as_str() == text)
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
     }
 
     /// The customer committed to something.
@@ -168,9 +161,7 @@ impl WorkingHours {
 
 /// Maps a local time to UTC; a time that a clock change skips moves on by the gap.
 fn instant(local: jiff::civil::DateTime, zone: &TimeZone) -> Timestamp {
-    zone.to_ambiguous_timestamp(local)
-        .compatible()
-        .unwrap_or(Timestamp::MAX)
+    zone.to_ambiguous_timestamp(local).compatible().unwrap_or(Timestamp::MAX)
 }
 
 /// When to ask about a meeting that ends at `end`.
@@ -187,11 +178,7 @@ pub fn ask_at(
     let first = end + rules.delay;
     let last_chance = closing_time(end, &rules.hours, zone) - SignedDuration::from_mins(30);
     let free = first_gap(first, busy, rules.min_gap);
-    let at = if free > last_chance {
-        last_chance.max(first)
-    } else {
-        free
-    };
+    let at = if free > last_chance { last_chance.max(first) } else { free };
     rules.hours.next_open(at, zone, end)
 }
 
@@ -321,10 +308,7 @@ mod tests {
 
     fn asked(end: &str, busy: &[(&str, &str)]) -> String {
         let busy: Vec<_> = busy.iter().map(|(from, to)| (at(from), at(to))).collect();
-        ask_at(at(end), &busy, &rules(), &berlin())
-            .to_zoned(berlin())
-            .datetime()
-            .to_string()
+        ask_at(at(end), &busy, &rules(), &berlin()).to_zoned(berlin()).datetime().to_string()
     }
 
     #[test]
@@ -366,32 +350,13 @@ mod tests {
     #[test]
     fn snoozing_lands_in_working_hours() {
         let until = |snooze: Snooze, now: &str| {
-            snooze
-                .until(at(now), &hours(), &berlin())
-                .to_zoned(berlin())
-                .datetime()
-                .to_string()
+            snooze.until(at(now), &hours(), &berlin()).to_zoned(berlin()).datetime().to_string()
         };
-        assert_eq!(
-            until(Snooze::OneHour, "2026-03-10T15:00"),
-            "2026-03-10T16:00:00"
-        );
-        assert_eq!(
-            until(Snooze::OneHour, "2026-03-10T17:30"),
-            "2026-03-11T08:00:00"
-        );
-        assert_eq!(
-            until(Snooze::AfterLunch, "2026-03-10T11:00"),
-            "2026-03-10T13:00:00"
-        );
-        assert_eq!(
-            until(Snooze::AfterLunch, "2026-03-10T15:00"),
-            "2026-03-11T13:00:00"
-        );
-        assert_eq!(
-            until(Snooze::EndOfDay, "2026-03-13T17:45"),
-            "2026-03-16T08:00:00"
-        );
+        assert_eq!(until(Snooze::OneHour, "2026-03-10T15:00"), "2026-03-10T16:00:00");
+        assert_eq!(until(Snooze::OneHour, "2026-03-10T17:30"), "2026-03-11T08:00:00");
+        assert_eq!(until(Snooze::AfterLunch, "2026-03-10T11:00"), "2026-03-10T13:00:00");
+        assert_eq!(until(Snooze::AfterLunch, "2026-03-10T15:00"), "2026-03-11T13:00:00");
+        assert_eq!(until(Snooze::EndOfDay, "2026-03-13T17:45"), "2026-03-16T08:00:00");
     }
 
     #[test]
@@ -402,10 +367,7 @@ mod tests {
             asked_today: true,
             end: at(&format!("2026-03-10T{hour:02}:00")),
         };
-        let first = Worth {
-            first_meeting: true,
-            ..plain(16)
-        };
+        let first = Worth { first_meeting: true, ..plain(16) };
         assert!(within_budget(plain(10), &[plain(11)], 1));
         assert!(!within_budget(plain(11), &[plain(10)], 1));
         assert!(!within_budget(plain(10), &[first], 1));

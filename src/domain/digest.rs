@@ -63,19 +63,14 @@ const MOST_QUOTES: usize = 5;
 
 /// Turns a week into a digest; the same week always gives the same one.
 pub fn digest(week: &Week) -> Digest {
-    let no_step: Vec<&WeekDebrief> = week
-        .debriefs
-        .iter()
-        .filter(|debrief| debrief.outcome == Some(Outcome::NiceChat))
-        .collect();
+    let no_step: Vec<&WeekDebrief> =
+        week.debriefs.iter().filter(|debrief| debrief.outcome == Some(Outcome::NiceChat)).collect();
     Digest {
         summary: summary(week),
         questions: questions(&week.debriefs),
         no_next_step: (!no_step.is_empty()).then(|| {
-            let accounts: Vec<&str> = no_step
-                .iter()
-                .map(|debrief| debrief.account.as_str())
-                .collect();
+            let accounts: Vec<&str> =
+                no_step.iter().map(|debrief| debrief.account.as_str()).collect();
             let count = counted(no_step.len(), "meeting", "meetings");
             format!("{count} with no next step: {}", accounts.join(", "))
         }),
@@ -86,11 +81,7 @@ pub fn digest(week: &Week) -> Digest {
 
 fn summary(week: &Week) -> String {
     let debriefs = counted(week.debriefs.len(), "debrief", "debriefs");
-    let meetings = counted(
-        week.meetings as usize,
-        "customer meeting",
-        "customer meetings",
-    );
+    let meetings = counted(week.meetings as usize, "customer meeting", "customer meetings");
     let reps = counted(week.reps as usize, "rep", "reps");
     format!("{debriefs} from {meetings} · {} of {reps}", week.reps_heard)
 }
@@ -117,13 +108,7 @@ fn questions(debriefs: &[WeekDebrief]) -> Vec<Question> {
 }
 
 fn question(rule: u8, debrief: &WeekDebrief) -> Option<Question> {
-    let WeekDebrief {
-        rep,
-        account,
-        outcome,
-        words,
-        ..
-    } = debrief;
+    let WeekDebrief { rep, account, outcome, words, .. } = debrief;
     let wrote = |words: &str| format!("They wrote: “{}”", shortened(words, 140));
     let (because, ask) = match (rule, outcome, words) {
         (1, Some(Outcome::NiceChat), Some(words)) => (
@@ -134,37 +119,26 @@ fn question(rule: u8, debrief: &WeekDebrief) -> Option<Question> {
             format!("{account} said no. {}", wrote(words)),
             "Where did it turn, and what would you try there?",
         ),
-        (3, Some(Outcome::Yes | Outcome::Dated), Some(words)) => (
-            format!("{account} moved forward. {}", wrote(words)),
-            "What made it work?",
-        ),
+        (3, Some(Outcome::Yes | Outcome::Dated), Some(words)) => {
+            (format!("{account} moved forward. {}", wrote(words)), "What made it work?")
+        }
         (4, Some(Outcome::NiceChat), None) => (
             format!("{account} ended without a next step."),
             "What do you think they will do next, and by when?",
         ),
         _ => return None,
     };
-    Some(Question {
-        rep: rep.clone(),
-        because,
-        ask: ask.to_owned(),
-    })
+    Some(Question { rep: rep.clone(), because, ask: ask.to_owned() })
 }
 
 /// What reps would change, counted by the cue of their rule and by where it turned.
 fn themes(debriefs: &[WeekDebrief]) -> Vec<(String, u32)> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    for theme in debriefs
-        .iter()
-        .flat_map(|debrief| [&debrief.cue, &debrief.turn])
-        .flatten()
-    {
+    for theme in debriefs.iter().flat_map(|debrief| [&debrief.cue, &debrief.turn]).flatten() {
         *counts.entry(theme).or_default() += 1;
     }
-    let mut themes: Vec<(String, u32)> = counts
-        .into_iter()
-        .map(|(theme, count)| (theme.to_owned(), count))
-        .collect();
+    let mut themes: Vec<(String, u32)> =
+        counts.into_iter().map(|(theme, count)| (theme.to_owned(), count)).collect();
     themes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     themes.truncate(MOST_QUOTES);
     themes
@@ -187,22 +161,14 @@ fn quotes(debriefs: &[WeekDebrief]) -> Vec<(String, String, String)> {
         .into_iter()
         .take(MOST_QUOTES)
         .map(|(_, debrief, words)| {
-            (
-                debrief.rep.clone(),
-                debrief.account.clone(),
-                shortened(words, 280),
-            )
+            (debrief.rep.clone(), debrief.account.clone(), shortened(words, 280))
         })
         .collect()
 }
 
 /// "1 debrief", "2 debriefs".
 pub fn counted(count: usize, one: &str, many: &str) -> String {
-    if count == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{count} {many}")
-    }
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
 }
 
 fn shortened(text: &str, most: usize) -> String {
@@ -232,18 +198,8 @@ mod tests {
     fn the_questions_go_to_different_people_and_the_stalled_deals_first() {
         let week = Week {
             debriefs: vec![
-                debrief(
-                    "Tom",
-                    "Birk",
-                    Outcome::Yes,
-                    Some("almost forgot the agenda"),
-                ),
-                debrief(
-                    "Maya",
-                    "Acme",
-                    Outcome::NiceChat,
-                    Some("let them lead the last minutes"),
-                ),
+                debrief("Tom", "Birk", Outcome::Yes, Some("almost forgot the agenda")),
+                debrief("Maya", "Acme", Outcome::NiceChat, Some("let them lead the last minutes")),
                 debrief("Maya", "Corvo", Outcome::No, Some("asked good questions")),
                 debrief("Ines", "Delphi", Outcome::NiceChat, None),
             ],
@@ -270,10 +226,7 @@ mod tests {
             reps_heard: 1,
             endings: vec![],
         };
-        assert_eq!(
-            digest(&week).summary,
-            "1 debrief from 3 customer meetings · 1 of 2 reps"
-        );
+        assert_eq!(digest(&week).summary, "1 debrief from 3 customer meetings · 1 of 2 reps");
     }
 
     #[test]
@@ -286,11 +239,7 @@ mod tests {
             ],
             ..Week::default()
         };
-        let words: Vec<String> = digest(&week)
-            .quotes
-            .into_iter()
-            .map(|quote| quote.2)
-            .collect();
+        let words: Vec<String> = digest(&week).quotes.into_iter().map(|quote| quote.2).collect();
         assert_eq!(words, ["three", "one", "two"]);
     }
 
@@ -300,17 +249,8 @@ mod tests {
         price.cue = Some("they ask for price".into());
         let mut turned = price.clone();
         turned.turn = Some("Opening".into());
-        let week = Week {
-            debriefs: vec![turned, price],
-            ..Week::default()
-        };
+        let week = Week { debriefs: vec![turned, price], ..Week::default() };
         let themes = digest(&week).themes;
-        assert_eq!(
-            themes,
-            [
-                ("they ask for price".to_owned(), 2),
-                ("Opening".to_owned(), 1)
-            ]
-        );
+        assert_eq!(themes, [("they ask for price".to_owned(), 2), ("Opening".to_owned(), 1)]);
     }
 }

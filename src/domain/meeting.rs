@@ -6,14 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 /// One instance of a calendar event, already expanded from its recurrence and mapped to UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a property of its own in calendars"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of its own in calendars")]
 pub struct Occurrence {
     /// The event's UID; all instances of one series share it.
     pub uid: String,
-    /// When this instance would have started had nobody moved it: with `uid`, its identity.
+    /// When this instance would have started had nobody moved it: with `uid`, its identity. The
+    /// Unix epoch for an event that does not repeat, so that it keeps its identity when moved.
     pub original_start: Timestamp,
     pub title: String,
     pub start: Timestamp,
@@ -136,14 +134,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
-        Self::Discovery,
-        Self::Demo,
-        Self::Negotiation,
-        Self::Exec,
-        Self::CheckIn,
-        Self::Other,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Discovery, Self::Demo, Self::Negotiation, Self::Exec, Self::CheckIn, Self::Other];
 
     /// The word stored and shown.
     pub fn as_str(self) -> &'static str {
@@ -164,17 +156,11 @@ impl Kind {
     /// The first keyword that the title contains wins.
     fn from_title(title: &str) -> Self {
         let title = title.to_lowercase();
-        let words: Vec<&str> = title
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-            .collect();
+        let words: Vec<&str> =
+            title.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
         // Short keywords are whole words ("exec", not "execution plan"); long ones may be stems.
         let says = |word: &&str| {
-            if word.len() <= 4 {
-                words.contains(word)
-            } else {
-                title.contains(*word)
-            }
+            if word.len() <= 4 { words.contains(word) } else { title.contains(*word) }
         };
         KEYWORDS
             .into_iter()
@@ -187,55 +173,17 @@ impl Kind {
 const KEYWORDS: [(Kind, &[&str]); 5] = [
     (
         Kind::Negotiation,
-        &[
-            "negotiat",
-            "contract",
-            "pricing",
-            "proposal",
-            "redline",
-            "procurement",
-            "quote",
-        ],
+        &["negotiat", "contract", "pricing", "proposal", "redline", "procurement", "quote"],
     ),
-    (
-        Kind::Demo,
-        &[
-            "demo",
-            "walkthrough",
-            "walk-through",
-            "walk through",
-            "presentation",
-            "poc",
-        ],
-    ),
+    (Kind::Demo, &["demo", "walkthrough", "walk-through", "walk through", "presentation", "poc"]),
     (
         Kind::Discovery,
-        &[
-            "discovery",
-            "intro",
-            "first call",
-            "kennenlern",
-            "qualification",
-            "scoping",
-        ],
+        &["discovery", "intro", "first call", "kennenlern", "qualification", "scoping"],
     ),
-    (
-        Kind::Exec,
-        &[
-            "exec", "ceo", "cfo", "cto", "cio", "board", "steering", "qbr",
-        ],
-    ),
+    (Kind::Exec, &["exec", "ceo", "cfo", "cto", "cio", "board", "steering", "qbr"]),
     (
         Kind::CheckIn,
-        &[
-            "check-in",
-            "check in",
-            "checkin",
-            "follow-up",
-            "follow up",
-            "sync",
-            "catch up",
-        ],
+        &["check-in", "check in", "checkin", "follow-up", "follow up", "sync", "catch up"],
     ),
 ];
 
@@ -246,18 +194,13 @@ pub fn judge(meeting: &Occurrence, rep_email: &str, rules: &MeetingRules) -> Ver
     if let Some(reason) = ruled_out(meeting, rep_email, rules) {
         return Verdict::Skip(reason);
     }
-    let people: Vec<&Attendee> = meeting
-        .attendees
-        .iter()
-        .filter(|guest| is_a_person(guest))
-        .collect();
+    let people: Vec<&Attendee> =
+        meeting.attendees.iter().filter(|guest| is_a_person(guest)).collect();
     if people.is_empty() {
         return Verdict::Skip(SkipReason::NoGuests);
     }
-    let external: Vec<&Attendee> = people
-        .into_iter()
-        .filter(|guest| is_external(&guest.email, rep_email, rules))
-        .collect();
+    let external: Vec<&Attendee> =
+        people.into_iter().filter(|guest| is_external(&guest.email, rep_email, rules)).collect();
     if external.is_empty() {
         return Verdict::Skip(SkipReason::NoExternalGuest);
     }
@@ -268,10 +211,7 @@ pub fn judge(meeting: &Occurrence, rep_email: &str, rules: &MeetingRules) -> Ver
     else {
         return Verdict::Skip(SkipReason::AllDeclined);
     };
-    Verdict::Customer(Guess {
-        kind: Kind::from_title(&meeting.title),
-        account: account_of(guest),
-    })
+    Verdict::Customer(Guess { kind: Kind::from_title(&meeting.title), account: account_of(guest) })
 }
 
 /// The external people who did not decline, for the facts shown above the questions.
@@ -300,21 +240,13 @@ fn ruled_out(meeting: &Occurrence, rep_email: &str, rules: &MeetingRules) -> Opt
         (meeting.all_day, SkipReason::AllDay),
         (meeting.free, SkipReason::Free),
         (meeting.private, SkipReason::Private),
+        (meeting.end.duration_since(meeting.start) < rules.min_length, SkipReason::TooShort),
         (
-            meeting.end.duration_since(meeting.start) < rules.min_length,
-            SkipReason::TooShort,
-        ),
-        (
-            rules
-                .ignored_titles
-                .iter()
-                .any(|word| title.contains(word.as_str())),
+            rules.ignored_titles.iter().any(|word| title.contains(word.as_str())),
             SkipReason::IgnoredTitle,
         ),
     ];
-    checks
-        .into_iter()
-        .find_map(|(applies, reason)| applies.then_some(reason))
+    checks.into_iter().find_map(|(applies, reason)| applies.then_some(reason))
 }
 
 /// Rooms, groups and note-taking bots are invited, but nobody sells to them.
@@ -348,10 +280,7 @@ fn is_external(email: &str, rep_email: &str, rules: &MeetingRules) -> bool {
 
 fn belongs_to(email: &str, domain: &str) -> bool {
     let host = domain_of(email);
-    host == domain
-        || host
-            .strip_suffix(domain)
-            .is_some_and(|rest| rest.ends_with('.'))
+    host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
 fn domain_of(email: &str) -> &str {
@@ -383,20 +312,10 @@ fn is_private_mail(domain: &str) -> bool {
 fn account_of(guest: &Attendee) -> Account {
     let domain = domain_of(&guest.email);
     if is_private_mail(domain) {
-        let name = if guest.name.is_empty() {
-            &guest.email
-        } else {
-            &guest.name
-        };
-        return Account {
-            key: guest.email.clone(),
-            name: name.clone(),
-        };
+        let name = if guest.name.is_empty() { &guest.email } else { &guest.name };
+        return Account { key: guest.email.clone(), name: name.clone() };
     }
-    Account {
-        key: domain.to_owned(),
-        name: company_name(domain),
-    }
+    Account { key: domain.to_owned(), name: company_name(domain) }
 }
 
 /// `mail.blue-harbor.co.uk` reads as "Blue Harbor".
@@ -407,21 +326,13 @@ fn company_name(domain: &str) -> String {
         [.., second, country] if country.len() == 2 && SECOND_LEVEL.contains(second) => 2,
         _ => 1,
     };
-    let name = labels
-        .get(labels.len().saturating_sub(tail + 1))
-        .copied()
-        .unwrap_or(domain);
-    name.split(['-', '_'])
-        .map(capitalised)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let name = labels.get(labels.len().saturating_sub(tail + 1)).copied().unwrap_or(domain);
+    name.split(['-', '_']).map(capitalised).collect::<Vec<_>>().join(" ")
 }
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// An account typed by a person: the same key as the calendar's when it is a domain.
@@ -431,11 +342,8 @@ pub fn account_from_text(text: &str) -> Option<Account> {
         return None;
     }
     let key = name.to_lowercase();
-    let name = if key.contains('.') && !key.contains(' ') {
-        company_name(&key)
-    } else {
-        name.into()
-    };
+    let name =
+        if key.contains('.') && !key.contains(' ') { company_name(&key) } else { name.into() };
     Some(Account { key, name })
 }
 
@@ -492,52 +400,28 @@ mod tests {
     #[test]
     fn a_demo_with_a_customer_is_asked_about() {
         let verdict = judge(&demo(), "maya@northwind.example", &rules());
-        let account = Account {
-            key: "acme.example".into(),
-            name: "Acme".into(),
-        };
-        assert_eq!(
-            verdict,
-            Verdict::Customer(Guess {
-                kind: Kind::Demo,
-                account
-            })
-        );
+        let account = Account { key: "acme.example".into(), name: "Acme".into() };
+        assert_eq!(verdict, Verdict::Customer(Guess { kind: Kind::Demo, account }));
     }
 
     #[test]
     fn each_reason_to_stay_silent() {
         let ours = "tom@eu.northwind.example";
         assert_eq!(skip(|m| m.cancelled = true), SkipReason::Cancelled);
-        assert_eq!(
-            skip(|m| m.attendees[0].response = Response::Declined),
-            SkipReason::Declined
-        );
+        assert_eq!(skip(|m| m.attendees[0].response = Response::Declined), SkipReason::Declined);
         assert_eq!(skip(|m| m.all_day = true), SkipReason::AllDay);
         assert_eq!(skip(|m| m.free = true), SkipReason::Free);
         assert_eq!(skip(|m| m.private = true), SkipReason::Private);
         assert_eq!(skip(|m| m.end = m.start), SkipReason::TooShort);
-        assert_eq!(
-            skip(|m| m.title = "Interview Kim".into()),
-            SkipReason::IgnoredTitle
-        );
+        assert_eq!(skip(|m| m.title = "Interview Kim".into()), SkipReason::IgnoredTitle);
         assert_eq!(skip(|m| m.attendees.clear()), SkipReason::NoGuests);
-        assert_eq!(
-            skip(|m| m.attendees[1] = guest(ours)),
-            SkipReason::NoExternalGuest
-        );
+        assert_eq!(skip(|m| m.attendees[1] = guest(ours)), SkipReason::NoExternalGuest);
         assert_eq!(
             skip(|m| m.attendees[1] = guest("a@agency.example")),
             SkipReason::NoExternalGuest
         );
-        assert_eq!(
-            skip(|m| m.attendees[1].kind = AttendeeKind::Room),
-            SkipReason::NoExternalGuest
-        );
-        assert_eq!(
-            skip(|m| m.attendees[1].response = Response::Declined),
-            SkipReason::AllDeclined
-        );
+        assert_eq!(skip(|m| m.attendees[1].kind = AttendeeKind::Room), SkipReason::NoExternalGuest);
+        assert_eq!(skip(|m| m.attendees[1].response = Response::Declined), SkipReason::AllDeclined);
     }
 
     #[test]
@@ -595,9 +479,6 @@ mod tests {
         let mut pat = guest("pat@gmail.com");
         pat.name = "Pat Quinn".into();
         let account = account_of(&pat);
-        assert_eq!(
-            (account.key.as_str(), account.name.as_str()),
-            ("pat@gmail.com", "Pat Quinn")
-        );
+        assert_eq!((account.key.as_str(), account.name.as_str()), ("pat@gmail.com", "Pat Quinn"));
     }
 }

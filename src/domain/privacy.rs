@@ -66,20 +66,10 @@ impl Relation {
     /// A manager who is also an administrator stays the manager.
     pub fn viewer(self) -> Viewer {
         match self {
-            Self {
-                same_person: true, ..
-            } => Viewer::Rep,
-            Self {
-                reports_to: true, ..
-            } => Viewer::DirectManager,
-            Self {
-                reader_is_manager: true,
-                ..
-            } => Viewer::OtherManager,
-            Self {
-                reader_is_admin: true,
-                ..
-            } => Viewer::Admin,
+            Self { same_person: true, .. } => Viewer::Rep,
+            Self { reports_to: true, .. } => Viewer::DirectManager,
+            Self { reader_is_manager: true, .. } => Viewer::OtherManager,
+            Self { reader_is_admin: true, .. } => Viewer::Admin,
             _ => Viewer::Stranger,
         }
     }
@@ -102,15 +92,10 @@ mod tests {
             (EarlierVersion, [true, false, false, false, false]),
         ];
         for (item, row) in table {
-            for (viewer, allowed) in [Rep, DirectManager, OtherManager, Admin, Stranger]
-                .into_iter()
-                .zip(row)
+            for (viewer, allowed) in
+                [Rep, DirectManager, OtherManager, Admin, Stranger].into_iter().zip(row)
             {
-                assert_eq!(
-                    may_see(viewer, item, Lock::Open),
-                    allowed,
-                    "{viewer:?} {item:?}"
-                );
+                assert_eq!(may_see(viewer, item, Lock::Open), allowed, "{viewer:?} {item:?}");
             }
         }
     }
@@ -131,13 +116,6 @@ mod tests {
             reader_is_admin: true,
         };
         assert_eq!(admin.viewer(), Viewer::Admin);
-        assert_eq!(
-            Relation {
-                reports_to: true,
-                ..admin
-            }
-            .viewer(),
-            Viewer::DirectManager
-        );
+        assert_eq!(Relation { reports_to: true, ..admin }.viewer(), Viewer::DirectManager);
     }
 }

@@ -143,14 +143,9 @@ impl Questions {
     pub fn parse(text: &str) -> Result<Self, QuestionError> {
         let sets: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| {
-                1 + text
-                    .get(..span.start)
-                    .map_or(0, |before| before.matches('\n').count())
+                1 + text.get(..span.start).map_or(0, |before| before.matches('\n').count())
             });
-            QuestionError(format!(
-                "line {line}: {}",
-                error.message().replace('\n', " ")
-            ))
+            QuestionError(format!("line {line}: {}", error.message().replace('\n', " ")))
         })?;
         sets.check().map_err(QuestionError)?;
         Ok(sets)
@@ -175,31 +170,17 @@ impl Questions {
             When::Advance => advance,
             When::Always => true,
         })?;
-        let reflect = self
-            .reflect
-            .iter()
-            .find(|reflect| reflect.id == set.reflect)?;
-        Some(Asked {
-            set,
-            reflect,
-            tap: self.tap_of(set, debrief)?,
-        })
+        let reflect = self.reflect.iter().find(|reflect| reflect.id == set.reflect)?;
+        Some(Asked { set, reflect, tap: self.tap_of(set, debrief)? })
     }
 
     /// The wording under which a text answer was given.
     pub fn reflect_text(&self, id: &str) -> &str {
-        self.reflect
-            .iter()
-            .find(|reflect| reflect.id == id)
-            .map_or("", |reflect| &reflect.text)
+        self.reflect.iter().find(|reflect| reflect.id == id).map_or("", |reflect| &reflect.text)
     }
 
     pub fn cue_text(&self, id: &str) -> Option<&str> {
-        self.rule
-            .cue
-            .iter()
-            .find(|cue| cue.id == id)
-            .map(|cue| cue.text.as_str())
+        self.rule.cue.iter().find(|cue| cue.id == id).map(|cue| cue.text.as_str())
     }
 
     /// Question and answer of a tap, in words.
@@ -221,12 +202,8 @@ impl Questions {
     }
 
     fn tap_text(&self, tap: &Tap, skill: Option<&str>) -> String {
-        let skill = self
-            .skill
-            .iter()
-            .find(|known| Some(known.id.as_str()) == skill);
-        tap.text
-            .replace("{skill}", skill.map_or("", |skill| &skill.text))
+        let skill = self.skill.iter().find(|known| Some(known.id.as_str()) == skill);
+        tap.text.replace("{skill}", skill.map_or("", |skill| &skill.text))
     }
 
     /// Takes turns by share, and among skills evenly; always the same for the same debrief.
@@ -246,10 +223,7 @@ impl Questions {
         let about_skill = tap.text.contains("{skill}");
         let skill = about_skill.then(|| {
             let place = usize::try_from((turn >> 32) % self.skill.len().max(1) as u64);
-            place
-                .ok()
-                .and_then(|place| self.skill.get(place))
-                .map(|skill| skill.id.as_str())
+            place.ok().and_then(|place| self.skill.get(place)).map(|skill| skill.id.as_str())
         });
         let skill = skill.flatten();
         let id = skill.map_or_else(|| tap.id.clone(), |skill| format!("{}:{skill}", tap.id));
@@ -265,19 +239,13 @@ impl Questions {
         self.check_lengths()?;
         let taps = self.tap.iter().map(|tap| tap.id.as_str());
         unique("tap", taps)?;
-        unique(
-            "reflect",
-            self.reflect.iter().map(|reflect| reflect.id.as_str()),
-        )?;
+        unique("reflect", self.reflect.iter().map(|reflect| reflect.id.as_str()))?;
         unique("set", self.set.iter().map(|set| set.id.as_str()))?;
         unique("rule.cue", self.rule.cue.iter().map(|cue| cue.id.as_str()))?;
         unique("skill", self.skill.iter().map(|skill| skill.id.as_str()))?;
         for set in &self.set {
             if !self.reflect.iter().any(|reflect| reflect.id == set.reflect) {
-                return Err(format!(
-                    "set {}: no reflect named {:?}",
-                    set.id, set.reflect
-                ));
+                return Err(format!("set {}: no reflect named {:?}", set.id, set.reflect));
             }
             let rotates = set.tap == "rotating" && self.tap.iter().any(|tap| tap.share > 0);
             if !rotates && !self.tap.iter().any(|tap| tap.id == set.tap) {
@@ -311,30 +279,17 @@ impl Questions {
             within(&format!("reflect {}", reflect.id), &reflect.text, 150)?;
         }
         let lengths = self.reflect.iter().map(|reflect| reflect.max_length);
-        if lengths
-            .chain([self.rule.max_length])
-            .any(|length| !(20..=3000).contains(&length))
-        {
+        if lengths.chain([self.rule.max_length]).any(|length| !(20..=3000).contains(&length)) {
             return Err("max_length must lie between 20 and 3000".into());
         }
         for tap in &self.tap {
             within(&format!("tap {}", tap.id), &tap.text, 100)?;
             if !(2..=10).contains(&tap.option.len()) {
-                return Err(format!(
-                    "tap {}: between 2 and 10 options are needed",
-                    tap.id
-                ));
+                return Err(format!("tap {}: between 2 and 10 options are needed", tap.id));
             }
-            unique(
-                &format!("tap {} option", tap.id),
-                tap.option.iter().map(|o| o.id.as_str()),
-            )?;
+            unique(&format!("tap {} option", tap.id), tap.option.iter().map(|o| o.id.as_str()))?;
             for option in &tap.option {
-                within(
-                    &format!("tap {} option {}", tap.id, option.id),
-                    &option.text,
-                    24,
-                )?;
+                within(&format!("tap {} option {}", tap.id, option.id), &option.text, 24)?;
             }
         }
         for skill in &self.skill {
@@ -356,9 +311,9 @@ fn skill_of(tap_id: &str) -> Option<&str> {
 fn within(place: &str, text: &str, most: usize) -> Result<(), String> {
     match text.chars().count() {
         0 => Err(format!("{place}: the text is empty")),
-        length if length > most => Err(format!(
-            "{place}: {length} characters, at most {most} are allowed"
-        )),
+        length if length > most => {
+            Err(format!("{place}: {length} characters, at most {most} are allowed"))
+        }
         _ => Ok(()),
     }
 }
@@ -367,9 +322,7 @@ fn unique<'a>(place: &str, ids: impl Iterator<Item = &'a str>) -> Result<(), Str
     let mut seen = BTreeSet::new();
     for id in ids {
         if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-            return Err(format!(
-                "{place}: id {id:?} may hold only letters, digits and _"
-            ));
+            return Err(format!("{place}: id {id:?} may hold only letters, digits and _"));
         }
         if !seen.insert(id) {
             return Err(format!("{place}: id {id:?} is used twice"));
@@ -392,12 +345,7 @@ mod tests {
 
     fn wording(outcome: Option<Outcome>, rough: bool) -> String {
         let questions = Questions::built_in().unwrap();
-        questions
-            .asked(DebriefId(1), outcome, rough)
-            .unwrap()
-            .reflect
-            .text
-            .clone()
+        questions.asked(DebriefId(1), outcome, rough).unwrap().reflect.text.clone()
     }
 
     #[test]
@@ -405,14 +353,8 @@ mod tests {
         let heart = "If you ran it again, what would you do differently?";
         assert_eq!(wording(None, false), heart);
         assert_eq!(wording(Some(Outcome::NiceChat), false), heart);
-        assert_eq!(
-            wording(Some(Outcome::Yes), false),
-            "It worked. What nearly went wrong?"
-        );
-        assert_eq!(
-            wording(Some(Outcome::Dated), true),
-            "It worked. What nearly went wrong?"
-        );
+        assert_eq!(wording(Some(Outcome::Yes), false), "It worked. What nearly went wrong?");
+        assert_eq!(wording(Some(Outcome::Dated), true), "It worked. What nearly went wrong?");
         assert_eq!(wording(Some(Outcome::No), true), "What did you get right?");
         assert_eq!(wording(None, true), heart);
     }
@@ -420,9 +362,7 @@ mod tests {
     #[test]
     fn a_rough_one_asks_where_it_turned() {
         let questions = Questions::built_in().unwrap();
-        let asked = questions
-            .asked(DebriefId(7), Some(Outcome::No), true)
-            .unwrap();
+        let asked = questions.asked(DebriefId(7), Some(Outcome::No), true).unwrap();
         assert_eq!(asked.tap.id, "turn");
         assert_eq!(
             asked.set.closing.as_deref(),
@@ -435,9 +375,7 @@ mod tests {
         let questions = Questions::built_in().unwrap();
         let (mut skill, mut effort, mut buyer) = (0, 0, 0);
         for id in 1..=7_500 {
-            let asked = questions
-                .asked(DebriefId(id), Some(Outcome::No), false)
-                .unwrap();
+            let asked = questions.asked(DebriefId(id), Some(Outcome::No), false).unwrap();
             match asked.tap.id.split(':').next().unwrap() {
                 "skill" => skill += 1,
                 "effort" => effort += 1,
@@ -458,32 +396,14 @@ mod tests {
                 "yes = \"A label that is far too long for a button\"",
                 "ending: 41",
             ),
-            (
-                "reflect = \"nearly\"",
-                "reflect = \"nope\"",
-                "set good: no reflect named \"nope\"",
-            ),
-            (
-                "id = \"effort\"",
-                "id = \"skill\"",
-                "tap: id \"skill\" is used twice",
-            ),
-            (
-                "seen_by = \"rep\"",
-                "seen_by = \"boss\"",
-                "unknown variant `boss`",
-            ),
+            ("reflect = \"nearly\"", "reflect = \"nope\"", "set good: no reflect named \"nope\""),
+            ("id = \"effort\"", "id = \"skill\"", "tap: id \"skill\" is used twice"),
+            ("seen_by = \"rep\"", "seen_by = \"boss\"", "unknown variant `boss`"),
             ("[rule]", "[rule]\nshout = true", "unknown field `shout`"),
-            (
-                "when = \"always\"",
-                "when = \"rough\"",
-                "the last set must be asked",
-            ),
+            ("when = \"always\"", "when = \"rough\"", "the last set must be asked"),
         ];
         for (good, bad, message) in cases {
-            let error = Questions::parse(&DEFAULT.replacen(good, bad, 1))
-                .unwrap_err()
-                .to_string();
+            let error = Questions::parse(&DEFAULT.replacen(good, bad, 1)).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
         let error = Questions::parse("ending = 1").unwrap_err().to_string();

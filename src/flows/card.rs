@@ -40,29 +40,14 @@ pub fn prompt(
 pub fn reminder(debrief: &Debrief, rep: &Person) -> Card {
     let account = &debrief.account;
     if debrief.state != State::Asked {
-        return Card::Note(Note {
-            text: format!("{account}: taken care of."),
-            controls: vec![],
-        });
+        return Card::Note(Note { text: format!("{account}: taken care of."), controls: vec![] });
     }
     let when = words::clock(debrief.end, &rep.zone);
     Card::Note(Note {
         text: format!("{account}, ended {when}: one sentence while it is fresh?"),
         controls: vec![
-            button(
-                "Answer",
-                Control::Answer {
-                    debrief: debrief.id,
-                },
-                true,
-            ),
-            button(
-                "Skip",
-                Control::Skip {
-                    debrief: debrief.id,
-                },
-                false,
-            ),
+            button("Answer", Control::Answer { debrief: debrief.id }, true),
+            button("Skip", Control::Skip { debrief: debrief.id }, false),
         ],
     })
 }
@@ -123,22 +108,17 @@ fn open(
     rep: &Person,
     now: Timestamp,
 ) -> anyhow::Result<PromptStage> {
-    let asked = rules
-        .questions
-        .asked(debrief.id, debrief.outcome, debrief.rough);
+    let asked = rules.questions.asked(debrief.id, debrief.outcome, debrief.rough);
     let hours = &rules.prompt.hours;
     let snoozes = Snooze::ALL
         .into_iter()
         .map(|snooze| {
             let label = match snooze {
-                Snooze::OneHour => "In 1 hour".to_owned(),
+                Snooze::OneHour => "Ask in 1 hour".to_owned(),
                 Snooze::AfterLunch | Snooze::EndOfDay => {
                     let until = snooze.until(now, hours, &rep.zone);
-                    let name = if snooze == Snooze::AfterLunch {
-                        "After lunch"
-                    } else {
-                        "End of day"
-                    };
+                    let name =
+                        if snooze == Snooze::AfterLunch { "After lunch" } else { "End of day" };
                     format!("{name} ({})", words::soon(until, now, &rep.zone))
                 }
             };
@@ -149,19 +129,11 @@ fn open(
     Ok(PromptStage::Open {
         question: rules.questions.ending.text.clone(),
         endings: endings(rules, debrief.outcome),
-        reflect: asked
-            .map(|asked| asked.reflect.text.clone())
-            .unwrap_or_default(),
+        reflect: asked.map(|asked| asked.reflect.text.clone()).unwrap_or_default(),
         readers: readers(tx, rep)?,
         snoozes,
         extra: if lost && !debrief.rough {
-            vec![button(
-                "Rough one",
-                Control::Rough {
-                    debrief: debrief.id,
-                },
-                false,
-            )]
+            vec![button("Rough one", Control::Rough { debrief: debrief.id }, false)]
         } else {
             vec![]
         },
@@ -176,54 +148,29 @@ fn closed(
     now: Timestamp,
 ) -> anyhow::Result<PromptStage> {
     let account = &debrief.account;
-    let answer = |label: &str| {
-        button(
-            label,
-            Control::Answer {
-                debrief: debrief.id,
-            },
-            false,
-        )
-    };
+    let answer = |label: &str| button(label, Control::Answer { debrief: debrief.id }, false);
     let (line, controls) = match debrief.state {
         State::Answered => return answered(tx, rules, debrief),
-        State::Skipped => (
-            format!("{account}: skipped. Nobody is told."),
-            vec![answer("Answer")],
-        ),
-        State::NotHeld => (
-            format!("{account}: did not happen. Noted."),
-            vec![answer("It did happen")],
-        ),
-        State::Expired => (
-            format!("{account}: closed for now. Late is fine."),
-            vec![answer("Answer")],
-        ),
-        State::Withdrawn => (
-            format!("{account}: cancelled or moved. Nothing to do."),
-            vec![],
-        ),
+        State::Skipped => (format!("{account}: skipped. Nobody is told."), vec![answer("Answer")]),
+        State::NotHeld => {
+            (format!("{account}: did not happen. Noted."), vec![answer("It did happen")])
+        }
+        State::Expired => {
+            (format!("{account}: closed for now. Late is fine."), vec![answer("Answer")])
+        }
+        State::Withdrawn => (format!("{account}: cancelled or moved. Nothing to do."), vec![]),
         State::Planned | State::Held | State::Asked => {
             let when = words::soon(debrief.end, now, &rep.zone);
-            (
-                format!("{account}: moved, it now ends {when}. I'll ask after that."),
-                vec![],
-            )
+            (format!("{account}: moved, it now ends {when}. I'll ask after that."), vec![])
         }
     };
-    Ok(PromptStage::Closed {
-        line,
-        controls,
-        endings: vec![],
-    })
+    Ok(PromptStage::Closed { line, controls, endings: vec![] })
 }
 
 fn answered(tx: &Tx<'_>, rules: &Rules, debrief: &Debrief) -> anyhow::Result<PromptStage> {
     let mut parts = vec![format!("✓ {}", debrief.account)];
     parts.extend(
-        debrief
-            .outcome
-            .map(|outcome| rules.questions.ending.label(outcome).to_lowercase()),
+        debrief.outcome.map(|outcome| rules.questions.ending.label(outcome).to_lowercase()),
     );
     let answers = tx.answers(debrief.id)?;
     if let Some(reflect) = answers.get(&Slot::Reflect) {
@@ -233,46 +180,20 @@ fn answered(tx: &Tx<'_>, rules: &Rules, debrief: &Debrief) -> anyhow::Result<Pro
         parts.push("only you".to_owned());
     }
     let lock = if debrief.locked {
-        button(
-            "Unlock",
-            Control::Unlock {
-                debrief: debrief.id,
-            },
-            false,
-        )
+        button("Unlock", Control::Unlock { debrief: debrief.id }, false)
     } else {
-        button(
-            "Only me",
-            Control::Lock {
-                debrief: debrief.id,
-            },
-            false,
-        )
+        button("Only me", Control::Lock { debrief: debrief.id }, false)
     };
-    let edit = button(
-        "Edit",
-        Control::Answer {
-            debrief: debrief.id,
-        },
-        false,
-    );
+    let edit = button("Edit", Control::Answer { debrief: debrief.id }, false);
     Ok(PromptStage::Closed {
         line: parts.join(" · "),
         controls: vec![edit, lock],
-        endings: if debrief.outcome.is_none() {
-            endings(rules, None)
-        } else {
-            vec![]
-        },
+        endings: if debrief.outcome.is_none() { endings(rules, None) } else { vec![] },
     })
 }
 
 pub fn button(label: &str, control: Control, primary: bool) -> Button {
-    Button {
-        label: label.to_owned(),
-        control,
-        primary,
-    }
+    Button { label: label.to_owned(), control, primary }
 }
 
 /// At most `most` characters on one line.

@@ -56,29 +56,18 @@ pub async fn refresh(
     person: crate::domain::person::PersonId,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let found = bot
-        .store
-        .read(move |tx| Ok(tx.person(person)?.zip(tx.feed(person)?)))
-        .await?;
+    let found = bot.store.read(move |tx| Ok(tx.person(person)?.zip(tx.feed(person)?))).await?;
     let Some((rep, feed)) = found else {
         return Ok(());
     };
     let Some(source) = CalendarSource::parse(&feed.source) else {
         let problem = "the calendar column of the roster is not understood";
         let wait = SignedDuration::from_hours(1);
-        return bot
-            .store
-            .transact(move |tx| tx.feed_failed(person, problem, now, wait))
-            .await;
+        return bot.store.transact(move |tx| tx.feed_failed(person, problem, now, wait)).await;
     };
     let window = window(now);
     let known = known_state(&feed);
-    let request = CalendarRequest {
-        source,
-        zone: rep.zone.clone(),
-        window,
-        known,
-    };
+    let request = CalendarRequest { source, zone: rep.zone.clone(), window, known };
     match bot.calendar.read(&request).await {
         Ok(reading) => store_reading(bot, rep, reading, window, now).await,
         Err(error) => {
@@ -91,10 +80,7 @@ pub async fn refresh(
 
 /// What is read: far enough back for a late question, far enough ahead for tomorrow's gaps.
 fn window(now: Timestamp) -> (Timestamp, Timestamp) {
-    (
-        now - SignedDuration::from_hours(72),
-        now + SignedDuration::from_hours(72),
-    )
+    (now - SignedDuration::from_hours(72), now + SignedDuration::from_hours(72))
 }
 
 pub(super) fn known_state(feed: &Feed) -> Option<FeedState> {
@@ -115,14 +101,8 @@ async fn store_failure(
 ) -> anyhow::Result<()> {
     let person = feed.person;
     // Back off by doubling, up to half an hour; the server's own wish wins.
-    let doubled = bot
-        .rules
-        .refresh
-        .as_secs()
-        .saturating_mul(1 << feed.failures.min(6));
-    let seconds = error
-        .retry_after
-        .map_or(doubled.min(1800), u64::cast_signed);
+    let doubled = bot.rules.refresh.as_secs().saturating_mul(1 << feed.failures.min(6));
+    let seconds = error.retry_after.map_or(doubled.min(1800), u64::cast_signed);
     let wait = SignedDuration::from_secs(seconds.clamp(30, 24 * 3600));
     tracing::warn!(person.id = person.0, problem = %error.reason, "a calendar could not be read");
     let rules = std::sync::Arc::clone(&bot.rules);
@@ -153,11 +133,7 @@ async fn store_reading(
                 .map(|meeting| judged(meeting, &rep, &bot_rules.meetings))
                 .collect();
             let state = reading.state.as_ref().map(|state| {
-                (
-                    state.etag.as_deref(),
-                    state.last_modified.as_deref(),
-                    state.body.as_slice(),
-                )
+                (state.etag.as_deref(), state.last_modified.as_deref(), state.body.as_slice())
             });
             let next = now + bot_rules.refresh;
             let known = tx.known_meetings(rep.id, window)?;
@@ -193,13 +169,9 @@ fn judged(
         Verdict::Customer(guess) => Some(guess),
         Verdict::Skip(_) => None,
     };
-    let names = guests(meeting, &rep.email, rules).into_iter().map(|guest| {
-        if guest.name.is_empty() {
-            guest.email.clone()
-        } else {
-            guest.name.clone()
-        }
-    });
+    let names = guests(meeting, &rep.email, rules)
+        .into_iter()
+        .map(|guest| if guest.name.is_empty() { guest.email.clone() } else { guest.name.clone() });
     let declined = meeting.attendees.iter().any(|guest| {
         guest.email == rep.email && guest.response == crate::domain::meeting::Response::Declined
     });
@@ -208,11 +180,7 @@ fn judged(
         uid: meeting.uid.clone(),
         original_start: meeting.original_start,
         // What we have no business with is kept as a time only.
-        title: if ours {
-            meeting.title.clone()
-        } else {
-            String::new()
-        },
+        title: if ours { meeting.title.clone() } else { String::new() },
         start: meeting.start,
         end: meeting.end,
         busy: !(meeting.all_day || meeting.free || meeting.cancelled || declined),
@@ -223,10 +191,8 @@ fn judged(
 
 /// Known meetings that the reading no longer has.
 fn missing(known: &HashMap<(String, Timestamp), i64>, meetings: &[JudgedMeeting]) -> Vec<i64> {
-    let present: std::collections::HashSet<(&str, Timestamp)> = meetings
-        .iter()
-        .map(|meeting| (meeting.uid.as_str(), meeting.original_start))
-        .collect();
+    let present: std::collections::HashSet<(&str, Timestamp)> =
+        meetings.iter().map(|meeting| (meeting.uid.as_str(), meeting.original_start)).collect();
     let mut gone: Vec<i64> = known
         .iter()
         .filter(|((uid, start), _)| !present.contains(&(uid.as_str(), *start)))

@@ -57,23 +57,13 @@ pub fn parse(text: &str) -> Result<Command, String> {
     let rest = rest.trim();
     Ok(match word.to_lowercase().as_str() {
         "" => Command::Waiting,
-        "now" => Command::Now {
-            account: (!rest.is_empty()).then(|| rest.to_owned()),
-        },
+        "now" => Command::Now { account: (!rest.is_empty()).then(|| rest.to_owned()) },
         "me" => Command::Me,
-        "history" => Command::History {
-            query: rest.to_owned(),
-        },
+        "history" => Command::History { query: rest.to_owned() },
         "pause" => {
             let (first, others) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-            let until = if first.eq_ignore_ascii_case("until") {
-                others.trim()
-            } else {
-                rest
-            };
-            Command::Pause {
-                until: until.to_owned(),
-            }
+            let until = if first.eq_ignore_ascii_case("until") { others.trim() } else { rest };
+            Command::Pause { until: until.to_owned() }
         }
         "resume" => Command::Resume,
         "help" | "?" => Command::Help,
@@ -83,10 +73,7 @@ pub fn parse(text: &str) -> Result<Command, String> {
                 || "`/debrief help` lists what I understand.".to_owned(),
                 |known| format!("Did you mean `/debrief {known}`?"),
             );
-            return Err(format!(
-                "I don't know “{}”. {hint}",
-                card::shortened(other, 40)
-            ));
+            return Err(format!("I don't know “{}”. {hint}", card::shortened(other, 40)));
         }
     })
 }
@@ -114,10 +101,7 @@ pub fn take(
     key: &str,
     now: Timestamp,
 ) -> anyhow::Result<Then> {
-    let whisper = |whisper: Whisper| Then::Whisper {
-        to: reply_to.clone(),
-        whisper,
-    };
+    let whisper = |whisper: Whisper| Then::Whisper { to: reply_to.clone(), whisper };
     let command = match parse(text) {
         Ok(command) => command,
         Err(problem) => return Ok(whisper(says(&problem))),
@@ -126,18 +110,12 @@ pub fn take(
         Command::Now { account } => {
             let filling = match account.as_deref().and_then(account_from_text) {
                 Some(account) => {
-                    let guess = Guess {
-                        kind: Kind::Other,
-                        account,
-                    };
+                    let guess = Guess { kind: Kind::Other, account };
                     Filling::Answer(log::start(tx, person, guess, key, now)?)
                 }
                 None => Filling::Log,
             };
-            Then::Fill {
-                filling,
-                reply_to: Some(reply_to.clone()),
-            }
+            Then::Fill { filling, reply_to: Some(reply_to.clone()) }
         }
         Command::Pause { until } => {
             let opens = rules.prompt.hours.from;
@@ -157,16 +135,12 @@ pub fn take(
             if tx.has_home(person.id)? {
                 tx.enqueue_again(OutKind::Home, person.id.0, "", person.id, now)?;
             }
-            whisper(says(
-                "Welcome back. I'll ask after your next customer meeting.",
-            ))
+            whisper(says("Welcome back. I'll ask after your next customer meeting."))
         }
         Command::Help => whisper(help(person)),
-        Command::Waiting | Command::Me | Command::History { .. } => Then::Reply {
-            to: reply_to.clone(),
-            reader: person.id,
-            command,
-        },
+        Command::Waiting | Command::Me | Command::History { .. } => {
+            Then::Reply { to: reply_to.clone(), reader: person.id, command }
+        }
     })
 }
 
@@ -203,13 +177,8 @@ async fn waiting(bot: &Bot, reader: PersonId, now: Timestamp) -> anyhow::Result<
                 };
                 return Ok(says(what));
             }
-            let body = open
-                .iter()
-                .map(|debrief| waiting_entry(debrief, &person.zone, now));
-            Ok(Whisper {
-                replaces: false,
-                body: body.collect(),
-            })
+            let body = open.iter().map(|debrief| waiting_entry(debrief, &person.zone, now));
+            Ok(Whisper { replaces: false, body: body.collect() })
         })
         .await
 }
@@ -222,33 +191,16 @@ pub(super) fn waiting_since(now: Timestamp) -> Timestamp {
 pub(super) fn waiting_entry(debrief: &Debrief, zone: &TimeZone, now: Timestamp) -> Piece {
     Piece::Entry(Entry {
         title: debrief.account.clone(),
-        facts: format!(
-            "{}, ended {}",
-            debrief.kind.as_str(),
-            words::soon(debrief.end, now, zone)
-        ),
+        facts: format!("{}, ended {}", debrief.kind.as_str(), words::soon(debrief.end, now, zone)),
         answers: vec![],
-        control: Some(card::button(
-            "Answer",
-            Control::Answer {
-                debrief: debrief.id,
-            },
-            false,
-        )),
+        control: Some(card::button("Answer", Control::Answer { debrief: debrief.id }, false)),
     })
 }
 
 fn paused(until: Timestamp, now: Timestamp, zone: &TimeZone) -> Whisper {
-    let text = format!(
-        "Quiet until {}. Nobody is told.",
-        words::soon(until, now, zone)
-    );
+    let text = format!("Quiet until {}. Nobody is told.", words::soon(until, now, zone));
     let mut whisper = says(&text);
-    whisper.body.push(Piece::Buttons(vec![card::button(
-        "Resume now",
-        Control::Resume,
-        false,
-    )]));
+    whisper.body.push(Piece::Buttons(vec![card::button("Resume now", Control::Resume, false)]));
     whisper
 }
 
@@ -257,33 +209,21 @@ fn help(person: &Person) -> Whisper {
         ("/debrief", "what is waiting for you"),
         ("/debrief now Acme", "debrief a call that is in no calendar"),
         ("/debrief me", "your last debriefs"),
-        (
-            "/debrief history account:acme since:30d price",
-            "search yours",
-        ),
+        ("/debrief history account:acme since:30d price", "search yours"),
     ];
     if person.is_manager {
         lines.push(("/debrief history @maya", "somebody on your team"));
     }
-    lines.push((
-        "/debrief pause until Mon",
-        "quiet until then; also 3d, tomorrow, 2026-03-30",
-    ));
+    lines.push(("/debrief pause until Mon", "quiet until then; also 3d, tomorrow, 2026-03-30"));
     lines.push(("/debrief resume", "ask again"));
     let body = lines.into_iter().map(|(command, what)| {
-        Piece::Text(vec![
-            Span::Code(command.into()),
-            Span::Plain(format!("  {what}")),
-        ])
+        Piece::Text(vec![Span::Code(command.into()), Span::Plain(format!("  {what}"))])
     });
     let mut body: Vec<Piece> = body.collect();
     let small = "Nobody else sees these replies. Your manager reads how meetings ended and what \
                  you write, unless you lock it.";
     body.push(Piece::Small(small.into()));
-    Whisper {
-        replaces: false,
-        body,
-    }
+    Whisper { replaces: false, body }
 }
 
 /// Reads "Mon", "tomorrow", "2026-03-30", "3d", "2h", "14:00".
@@ -298,8 +238,7 @@ fn pause_until(
     let text = text.to_lowercase();
     let morning = |date: Date| {
         let at = date.to_datetime(opens).to_zoned(zone.clone());
-        at.map(|zoned| zoned.timestamp())
-            .map_err(|_| HOW.to_owned())
+        at.map(|zoned| zoned.timestamp()).map_err(|_| HOW.to_owned())
     };
     let until = if text == "tomorrow" {
         morning(today.saturating_add(1.day()))?
@@ -335,9 +274,7 @@ fn weekday(text: &str) -> Option<Weekday> {
         ("saturday", Saturday),
         ("sunday", Sunday),
     ];
-    let known = names
-        .into_iter()
-        .find(|(name, _)| text.len() >= 3 && name.starts_with(text));
+    let known = names.into_iter().find(|(name, _)| text.len() >= 3 && name.starts_with(text));
     known.map(|(_, weekday)| weekday)
 }
 
@@ -353,9 +290,7 @@ pub(super) fn span(text: &str) -> Option<SignedDuration> {
         'y' => 24 * 365,
         _ => return None,
     };
-    let hours = i64::from(count)
-        .checked_mul(hours)
-        .filter(|hours| *hours > 0)?;
+    let hours = i64::from(count).checked_mul(hours).filter(|hours| *hours > 0)?;
     (hours <= 24 * 3660).then(|| SignedDuration::from_hours(hours))
 }
 
@@ -366,19 +301,9 @@ mod tests {
     #[test]
     fn commands_are_read_and_typos_get_a_suggestion() {
         assert_eq!(parse("  "), Ok(Command::Waiting));
-        assert_eq!(
-            parse("now Acme Corp"),
-            Ok(Command::Now {
-                account: Some("Acme Corp".into())
-            })
-        );
+        assert_eq!(parse("now Acme Corp"), Ok(Command::Now { account: Some("Acme Corp".into()) }));
         assert_eq!(parse("NOW"), Ok(Command::Now { account: None }));
-        assert_eq!(
-            parse("pause until Mon"),
-            Ok(Command::Pause {
-                until: "Mon".into()
-            })
-        );
+        assert_eq!(parse("pause until Mon"), Ok(Command::Pause { until: "Mon".into() }));
         assert_eq!(parse("pause 3d"), Ok(Command::Pause { until: "3d".into() }));
         assert_eq!(
             parse("histroy @maya"),
@@ -404,16 +329,8 @@ mod tests {
         assert_eq!(until("2026-03-30").unwrap(), "2026-03-30T08:00:00");
         assert_eq!(until("2h").unwrap(), "2026-03-10T16:00:00");
         assert_eq!(until("16:30").unwrap(), "2026-03-10T16:30:00");
-        assert!(
-            until("2026-03-01")
-                .unwrap_err()
-                .starts_with("That has passed")
-        );
-        assert!(
-            until("2028-01-01")
-                .unwrap_err()
-                .starts_with("At most 92 days")
-        );
+        assert!(until("2026-03-01").unwrap_err().starts_with("That has passed"));
+        assert!(until("2028-01-01").unwrap_err().starts_with("At most 92 days"));
         assert!(until("soon").unwrap_err().starts_with("Until when?"));
         assert!(until("").is_err());
     }

@@ -20,11 +20,8 @@ use crate::store::{Store, Tx};
 const AT_ONCE: u32 = 32;
 const SIDE_BY_SIDE: usize = 8;
 /// A post of unknown fate is looked for at these ages, and sent again after the last.
-const LOOKS: [SignedDuration; 3] = [
-    SignedDuration::from_secs(10),
-    SignedDuration::from_secs(30),
-    SignedDuration::from_secs(60),
-];
+const LOOKS: [SignedDuration; 3] =
+    [SignedDuration::from_secs(10), SignedDuration::from_secs(30), SignedDuration::from_secs(60)];
 /// How long nothing is sent after our token was refused.
 const REFUSED_WAIT: SignedDuration = SignedDuration::from_secs(60);
 /// The seq of the refresh of a reminder begins with this.
@@ -48,10 +45,7 @@ enum Parcel {
 pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> {
     let orphans = store.transact(move |tx| tx.doubt_orphans(now)).await?;
     if orphans > 0 {
-        tracing::info!(
-            messages = orphans,
-            "looking up what was being sent when we stopped"
-        );
+        tracing::info!(messages = orphans, "looking up what was being sent when we stopped");
     }
     Ok(())
 }
@@ -61,10 +55,7 @@ pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> 
 /// # Errors
 /// If the store fails.
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
-    let rows = bot
-        .store
-        .transact(move |tx| tx.claim_due(now, AT_ONCE))
-        .await?;
+    let rows = bot.store.transact(move |tx| tx.claim_due(now, AT_ONCE)).await?;
     let count = rows.len();
     let mut rows = rows.into_iter();
     let mut sending = tokio::task::JoinSet::new();
@@ -116,42 +107,26 @@ async fn post(
             channel
         }
         (_, None, None) => {
-            return Err(SendError::Gone {
-                code: "not_in_workspace".into(),
-            });
+            return Err(SendError::Gone { code: "not_in_workspace".into() });
         }
     };
     if row.uncertain {
         let key = &row.delivery_key;
-        let found = bot
-            .messenger
-            .find(&channel, key, row.first_started_at)
-            .await?;
-        let last_look = LOOKS
-            .last()
-            .is_none_or(|last| row.first_started_at + *last <= now);
+        let found = bot.messenger.find(&channel, key, row.first_started_at).await?;
+        let last_look = LOOKS.last().is_none_or(|last| row.first_started_at + *last <= now);
         if found.is_some() || !last_look {
             return found.map_or(Err(SendError::Unknown), |at| Ok(Some(at)));
         }
         tracing::warn!(row.id, "a message never arrived; sending it again");
     }
-    bot.messenger
-        .post(&channel, card, &row.delivery_key)
-        .await
-        .map(Some)
+    bot.messenger.post(&channel, card, &row.delivery_key).await.map(Some)
 }
 
 async fn remember_channel(bot: &Bot, person: &Person, channel: &str) {
     let (id, channel) = (person.id, channel.to_owned());
-    let stored = bot
-        .store
-        .transact(move |tx| tx.set_channel(id, &channel))
-        .await;
+    let stored = bot.store.transact(move |tx| tx.set_channel(id, &channel)).await;
     if let Err(error) = stored {
-        tracing::warn!(
-            error = format!("{error:#}"),
-            "could not remember a conversation"
-        );
+        tracing::warn!(error = format!("{error:#}"), "could not remember a conversation");
     }
 }
 
@@ -210,10 +185,9 @@ async fn pack(
                 (OutKind::Note, _) if row.seq == write::WHICH => {
                     write::which_card(tx, &person, row.subject)?.map_or(Parcel::Drop, Parcel::Post)
                 }
-                (OutKind::Note, _) => Parcel::Post(Card::Note(Note {
-                    text: row.body.clone(),
-                    controls: vec![],
-                })),
+                (OutKind::Note, _) => {
+                    Parcel::Post(Card::Note(Note { text: row.body.clone(), controls: vec![] }))
+                }
                 (OutKind::Home, _) => Parcel::Home(home::home(tx, &rules, &person, now)?),
                 (_, None) => Parcel::Drop,
             };
@@ -229,10 +203,7 @@ fn standing(
     seq: &str,
 ) -> anyhow::Result<Option<MessageRef>> {
     let places = tx.standing_at(kind, row.subject)?;
-    Ok(places
-        .into_iter()
-        .find(|(known, _)| known == seq)
-        .map(|(_, at)| at))
+    Ok(places.into_iter().find(|(known, _)| known == seq).map(|(_, at)| at))
 }
 
 async fn drop_row(bot: &Bot, id: i64) -> anyhow::Result<()> {
@@ -258,9 +229,7 @@ async fn was_sent(
             let (remind, expire) = (now + prompt.remind_after, now + prompt.expire_after);
             tx.was_asked(id, at, now, remind, expire)?;
             // It changed while it was on its way, or it is an older text that a look has found.
-            let changed = tx
-                .debrief(id)?
-                .is_some_and(|debrief| debrief.revision != shown);
+            let changed = tx.debrief(id)?.is_some_and(|debrief| debrief.revision != shown);
             if changed || row.uncertain {
                 tx.enqueue_again(OutKind::Refresh, row.subject, "", row.person, now)?;
             }
@@ -318,10 +287,7 @@ fn keep_waiting(tx: &Tx<'_>, row: &OutRow) -> anyhow::Result<()> {
 
 /// When to look for a post of unknown fate.
 fn next_look(row: &OutRow, now: Timestamp) -> Timestamp {
-    let planned = LOOKS
-        .into_iter()
-        .map(|age| row.first_started_at + age)
-        .find(|at| *at > now);
+    let planned = LOOKS.into_iter().map(|age| row.first_started_at + age).find(|at| *at > now);
     planned.unwrap_or(now + SignedDuration::from_secs(60))
 }
 

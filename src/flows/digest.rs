@@ -70,16 +70,9 @@ pub(super) fn card_for_date(
     let Some(slot_at) = tx.digest_slot(manager.id, date)? else {
         return Ok(None);
     };
-    let before = rules
-        .digest
-        .latest(slot_at - SignedDuration::from_secs(1), &manager.zone);
+    let before = rules.digest.latest(slot_at - SignedDuration::from_secs(1), &manager.zone);
     let from = before.map_or_else(|| a_week_before(slot_at, &manager.zone), |slot| slot.at);
-    Ok(Some(Card::Digest(card(
-        tx,
-        rules,
-        manager,
-        (from, slot_at),
-    )?)))
+    Ok(Some(Card::Digest(card(tx, rules, manager, (from, slot_at))?)))
 }
 
 /// The digest of the seven days until now.
@@ -98,9 +91,7 @@ pub fn preview(
 }
 
 fn a_week_before(at: Timestamp, zone: &TimeZone) -> Timestamp {
-    at.to_zoned(zone.clone())
-        .saturating_sub(1.week())
-        .timestamp()
+    at.to_zoned(zone.clone()).saturating_sub(1.week()).timestamp()
 }
 
 fn card(
@@ -114,23 +105,13 @@ fn card(
     let title = format!("Your team, {}", days_of(window, &manager.zone));
     if week.debriefs.is_empty() {
         let summary = quiet(&week);
-        let text = format!("{title}: {summary}");
-        return Ok(DigestCard {
-            title,
-            summary,
-            text,
-            sections: vec![],
-        });
+        let text = format!("{title}. {summary}");
+        return Ok(DigestCard { title, summary, text, sections: vec![] });
     }
     let digest = digest::digest(&week);
     let sections = sections(&digest, &week);
     let text = as_text(&title, &digest.summary, &sections);
-    Ok(DigestCard {
-        title,
-        summary: digest.summary,
-        text,
-        sections,
-    })
+    Ok(DigestCard { title, summary: digest.summary, text, sections })
 }
 
 /// "9–15 March": the days between one digest and the next, this morning left out.
@@ -143,8 +124,8 @@ fn days_of(window: (Timestamp, Timestamp), zone: &TimeZone) -> String {
 
 fn quiet(week: &Week) -> String {
     match week.meetings {
-        0 => "a quiet week, no customer meetings.".to_owned(),
-        1 => "one customer meeting and no debrief yet. Late ones are welcome.".to_owned(),
+        0 => "A quiet week, no customer meetings.".to_owned(),
+        1 => "One customer meeting and no debrief yet. Late ones are welcome.".to_owned(),
         meetings => {
             format!("{meetings} customer meetings and no debrief yet. Late ones are welcome.")
         }
@@ -159,16 +140,12 @@ fn week(
     zone: &TimeZone,
 ) -> anyhow::Result<Week> {
     let open_taps = rules.questions.open_taps();
-    let mut week = Week {
-        reps: u32::try_from(team.len())?,
-        ..Week::default()
-    };
+    let mut week = Week { reps: u32::try_from(team.len())?, ..Week::default() };
     for rep in team {
         week.meetings += tx.meetings_between(rep.id, window)?;
         let answered = tx.answered_between(rep.id, window, &open_taps)?;
         week.reps_heard += u32::from(!answered.is_empty());
-        week.debriefs
-            .extend(answered.iter().map(|entry| week_debrief(rules, rep, entry)));
+        week.debriefs.extend(answered.iter().map(|entry| week_debrief(rules, rep, entry)));
     }
     week.endings = endings(tx, team, window.1, zone)?;
     Ok(week)
@@ -177,17 +154,15 @@ fn week(
 fn week_debrief(rules: &Rules, rep: &Person, entry: &HistoryEntry) -> WeekDebrief {
     let body = |slot: Slot| entry.answers.get(&slot).map(|answer| answer.body.clone());
     let turn = entry.answers.get(&Slot::Turn).and_then(|answer| {
-        rules
-            .questions
-            .tap_words(&answer.question, &answer.body)
-            .map(|(_, words)| words)
+        rules.questions.tap_words(&answer.question, &answer.body).map(|(_, words)| words)
     });
     WeekDebrief {
         rep: rep.first_name().to_owned(),
         account: entry.debrief.account.clone(),
         outcome: entry.debrief.outcome,
         words: body(Slot::Reflect),
-        cue: body(Slot::Cue).and_then(|cue| rules.questions.cue_text(&cue).map(str::to_owned)),
+        cue: body(Slot::Cue)
+            .and_then(|cue| rules.questions.cue_text(&cue).map(|cue| format!("when {cue}"))),
         turn,
     }
 }
@@ -202,9 +177,7 @@ fn endings(
     let team: Vec<(PersonId, Timestamp)> = team
         .iter()
         .map(|rep| {
-            let since = tx
-                .manager_of(rep.id)?
-                .map_or(Timestamp::MAX, |(_, since)| since);
+            let since = tx.manager_of(rep.id)?.map_or(Timestamp::MAX, |(_, since)| since);
             Ok((rep.id, since))
         })
         .collect::<anyhow::Result<_>>()?;
@@ -224,19 +197,14 @@ fn endings(
         }
         weeks.push((from.strftime("%-d %b").to_string(), counts));
     }
-    let first = weeks
-        .iter()
-        .position(|(_, counts)| counts.iter().any(|count| *count > 0));
+    let first = weeks.iter().position(|(_, counts)| counts.iter().any(|count| *count > 0));
     Ok(weeks.split_off(first.unwrap_or(weeks.len())))
 }
 
 fn sections(digest: &Digest, week: &Week) -> Vec<DigestSection> {
     let mut sections = Vec::new();
     let lines = |heading: &str, lines: Vec<String>| {
-        (!lines.is_empty()).then(|| DigestSection::Lines {
-            heading: heading.into(),
-            lines,
-        })
+        (!lines.is_empty()).then(|| DigestSection::Lines { heading: heading.into(), lines })
     };
     let questions = digest.questions.iter();
     let questions = questions
@@ -246,20 +214,10 @@ fn sections(digest: &Digest, week: &Week) -> Vec<DigestSection> {
     if !week.endings.is_empty() {
         sections.push(DigestSection::Chart(chart(week)));
     }
-    sections.extend(lines(
-        "No next step",
-        digest.no_next_step.clone().into_iter().collect(),
-    ));
-    let themes: Vec<String> = digest
-        .themes
-        .iter()
-        .map(|(theme, count)| format!("{theme} ({count})"))
-        .collect();
-    let themes = if themes.is_empty() {
-        vec![]
-    } else {
-        vec![themes.join(" · ")]
-    };
+    sections.extend(lines("No next step", digest.no_next_step.clone().into_iter().collect()));
+    let themes: Vec<String> =
+        digest.themes.iter().map(|(theme, count)| format!("{theme} ({count})")).collect();
+    let themes = if themes.is_empty() { vec![] } else { vec![themes.join(" · ")] };
     sections.extend(lines("What they work on", themes));
     if !digest.quotes.is_empty() {
         let quote = |(who, account, words): &(String, String, String)| Quote {
@@ -275,23 +233,13 @@ fn sections(digest: &Digest, week: &Week) -> Vec<DigestSection> {
 }
 
 fn chart(week: &Week) -> Chart {
-    let series = ["Firm yes", "Dated step", "Nice chat", "No"]
-        .into_iter()
-        .enumerate();
+    let series = ["Firm yes", "Dated step", "Nice chat", "No"].into_iter().enumerate();
     Chart {
         title: "How meetings ended, by week".into(),
-        categories: week
-            .endings
-            .iter()
-            .map(|(label, _)| label.clone())
-            .collect(),
+        categories: week.endings.iter().map(|(label, _)| label.clone()).collect(),
         series: series
             .map(|(place, name)| {
-                let values = week
-                    .endings
-                    .iter()
-                    .map(|(_, counts)| counts[place])
-                    .collect();
+                let values = week.endings.iter().map(|(_, counts)| counts[place]).collect();
                 (name.to_owned(), values)
             })
             .collect(),
@@ -315,12 +263,7 @@ fn as_text(title: &str, summary: &str, sections: &[DigestSection]) -> String {
                 write!(text, "\n{heading}\n{}\n", quotes.join("\n"))
             }
             DigestSection::Chart(chart) => {
-                write!(
-                    text,
-                    "\n{}\n{}\n",
-                    chart.title,
-                    chart_lines(chart).join("\n")
-                )
+                write!(text, "\n{}\n{}\n", chart.title, chart_lines(chart).join("\n"))
             }
         };
     }
@@ -338,11 +281,7 @@ fn chart_lines(chart: &Chart) -> Vec<String> {
                 Some(format!("{name} {count}"))
             })
             .collect();
-        let counts = if counts.is_empty() {
-            "none".to_owned()
-        } else {
-            counts.join(", ")
-        };
+        let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
         format!("- {label}: {counts}")
     };
     chart.categories.iter().enumerate().map(week).collect()

@@ -17,9 +17,7 @@ const AT_ONCE: u32 = 40;
 /// If the store fails.
 pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyhow::Result<()> {
     let people = entries.len();
-    bot.store
-        .transact(move |tx| tx.apply_roster(&entries, now))
-        .await?;
+    bot.store.transact(move |tx| tx.apply_roster(&entries, now)).await?;
     tracing::info!(people, "the roster was applied");
     Ok(())
 }
@@ -29,10 +27,7 @@ pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyh
 /// # Errors
 /// If the store fails.
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
-    let people = bot
-        .store
-        .read(move |tx| tx.people_to_look_up(now, AT_ONCE))
-        .await?;
+    let people = bot.store.read(move |tx| tx.people_to_look_up(now, AT_ONCE)).await?;
     for person in people {
         let found = match &person.chat_id {
             // The id is surer than the address, which people change.
@@ -47,9 +42,7 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
                     _ => SignedDuration::from_mins(1),
                 };
                 tracing::warn!(person.id = person.id.0, %error, "could not look somebody up");
-                bot.store
-                    .transact(move |tx| tx.look_up_later(person.id, now + wait))
-                    .await?;
+                bot.store.transact(move |tx| tx.look_up_later(person.id, now + wait)).await?;
                 if matches!(error, SendError::Later { .. } | SendError::Halt { .. }) {
                     return Ok(());
                 }
@@ -73,18 +66,12 @@ async fn record(
         None => (ChatStanding::Missing, 1),
     };
     if standing != ChatStanding::Member {
-        tracing::warn!(
-            person.id = id.0,
-            ?standing,
-            "somebody on the roster cannot be written to"
-        );
+        tracing::warn!(person.id = id.0, ?standing, "somebody on the roster cannot be written to");
     }
     let again = now + SignedDuration::from_hours(hours);
     bot.store
         .transact(move |tx| {
-            let found = profile
-                .as_ref()
-                .map(|found| (&found.id, found.zone.as_deref()));
+            let found = profile.as_ref().map(|found| (&found.id, found.zone.as_deref()));
             tx.record_standing(id, found, standing, again)
         })
         .await

@@ -95,15 +95,11 @@ pub async fn day(
     date: Date,
 ) -> anyhow::Result<Explained> {
     let midnight = |date: Date| {
-        date.to_zoned(subject.zone.clone())
-            .map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+        date.to_zoned(subject.zone.clone()).map_or(Timestamp::MIN, |zoned| zoned.timestamp())
     };
     // The neighbouring days show what else keeps the rep busy.
     let (from, to) = (midnight(date), midnight(date.saturating_add(1.day())));
-    let window = (
-        midnight(date.saturating_sub(1.day())),
-        midnight(date.saturating_add(3.days())),
-    );
+    let window = (midnight(date.saturating_sub(1.day())), midnight(date.saturating_add(3.days())));
     let request = CalendarRequest {
         source: subject.source.clone(),
         zone: subject.zone.clone(),
@@ -143,27 +139,15 @@ fn explain(
     let time = if meeting.all_day {
         "all day".to_owned()
     } else {
-        format!(
-            "{}–{}",
-            words::clock(meeting.start, zone),
-            words::clock(meeting.end, zone)
-        )
+        format!("{}–{}", words::clock(meeting.start, zone), words::clock(meeting.end, zone))
     };
     let identity = (meeting.uid.clone(), meeting.original_start);
-    let state = subject
-        .known
-        .debriefs
-        .get(&identity)
-        .map(|state| state.as_str());
+    let state = subject.known.debriefs.get(&identity).map(|state| state.as_str());
     let mut explained = ExplainedMeeting {
         start: meeting.start,
         end: meeting.end,
         time,
-        title: if meeting.private {
-            String::new()
-        } else {
-            meeting.title.clone()
-        },
+        title: if meeting.private { String::new() } else { meeting.title.clone() },
         is_customer: false,
         kind: None,
         account: None,
@@ -175,18 +159,8 @@ fn explain(
     match judge(meeting, &subject.email, &rules.meetings) {
         Verdict::Skip(reason) => explained.reason = reason.to_string(),
         Verdict::Customer(guess) => {
-            let guess = subject
-                .known
-                .corrections
-                .get(&meeting.uid)
-                .cloned()
-                .unwrap_or(guess);
-            let at = ask_at(
-                meeting.end,
-                &busy(all, meeting, subject),
-                &rules.prompt,
-                zone,
-            );
+            let guess = subject.known.corrections.get(&meeting.uid).cloned().unwrap_or(guess);
+            let at = ask_at(meeting.end, &busy(all, meeting, subject), &rules.prompt, zone);
             explained.is_customer = true;
             explained.kind = Some(guess.kind.as_str());
             explained.reason = format!("external guest at {}", guess.account.key);
@@ -225,11 +199,7 @@ impl fmt::Display for Explained {
             writeln!(f, "no meetings")?;
         }
         for meeting in &self.meetings {
-            let title = if meeting.title.is_empty() {
-                "(no title)"
-            } else {
-                &meeting.title
-            };
+            let title = if meeting.title.is_empty() { "(no title)" } else { &meeting.title };
             write!(f, "{:11}  {title}\n             ", meeting.time)?;
             match (meeting.kind, &meeting.account, meeting.ask_at) {
                 (Some(kind), Some(account), Some(at)) => {

@@ -44,9 +44,7 @@ pub type FormErrors = BTreeMap<String, String>;
 
 /// Shown at once, before anything is looked up.
 pub fn loading() -> Modal {
-    Modal::Loading {
-        title: "Debrief".into(),
-    }
+    Modal::Loading { title: "Debrief".into() }
 }
 
 /// The form as it should look, given what is stored and what stands in it already.
@@ -61,9 +59,7 @@ pub fn answer_form(
     typed: &FormValues,
 ) -> anyhow::Result<Modal> {
     let answers = tx.answers(debrief.id)?;
-    let outcome = choice(typed, ENDED)
-        .and_then(Outcome::parse)
-        .or(debrief.outcome);
+    let outcome = choice(typed, ENDED).and_then(Outcome::parse).or(debrief.outcome);
     let intro = vec![card::facts(debrief, &rep.zone), card::readers(tx, rep)?];
     let mut fields = vec![ended_field(rules, debrief, outcome)];
     let asked = rules.questions.asked(debrief.id, outcome, debrief.rough);
@@ -138,10 +134,8 @@ fn reflect_field(asked: &Asked<'_>, answers: &Answers, typed: &FormValues) -> Fi
 
 fn rule_fields(rules: &Rules, answers: &Answers, typed: &FormValues) -> [Field; 2] {
     let texts = &rules.questions.rule;
-    let options = texts.cue.iter().map(|cue| Choice {
-        id: cue.id.clone(),
-        label: cue.text.clone(),
-    });
+    let options =
+        texts.cue.iter().map(|cue| Choice { id: cue.id.clone(), label: cue.text.clone() });
     let chosen = choice(typed, CUE).map_or_else(|| stored(answers, Slot::Cue), str::to_owned);
     let known = texts.cue.iter().any(|cue| cue.id == chosen);
     let cue = Field {
@@ -185,10 +179,10 @@ fn tap_field(
     let chosen = choice(typed, &id).map(str::to_owned).or(stored);
     let lost = matches!(outcome, Some(Outcome::NiceChat | Outcome::No));
     let turns = lost && !tap.fixed && tap.id.starts_with("skill:");
-    let options = tap.options.iter().map(|option| Choice {
-        id: option.id.clone(),
-        label: option.text.clone(),
-    });
+    let options = tap
+        .options
+        .iter()
+        .map(|option| Choice { id: option.id.clone(), label: option.text.clone() });
     Field {
         id,
         label: tap.text.clone(),
@@ -197,11 +191,7 @@ fn tap_field(
         input: Input::Radio {
             options: options.collect(),
             chosen,
-            reaction: if turns {
-                Reaction::Rewords(debrief.id)
-            } else {
-                Reaction::None
-            },
+            reaction: if turns { Reaction::Rewords(debrief.id) } else { Reaction::None },
         },
     }
 }
@@ -218,10 +208,7 @@ fn only_me_field(debrief: &Debrief, typed: &FormValues) -> Field {
         hint: None,
         optional: true,
         input: Input::Ticks {
-            options: vec![Choice {
-                id: ONLY_ME.into(),
-                label: "Only me".into(),
-            }],
+            options: vec![Choice { id: ONLY_ME.into(), label: "Only me".into() }],
             ticked,
         },
     }
@@ -237,31 +224,15 @@ pub fn read(
     rep: &Person,
     values: &FormValues,
 ) -> Result<Draft, FormErrors> {
-    let Some(outcome) = choice(values, ENDED)
-        .and_then(Outcome::parse)
-        .or(debrief.outcome)
-    else {
-        return Err(FormErrors::from([(
-            ENDED.into(),
-            "Pick how it ended.".into(),
-        )]));
+    let Some(outcome) = choice(values, ENDED).and_then(Outcome::parse).or(debrief.outcome) else {
+        return Err(FormErrors::from([(ENDED.into(), "Pick how it ended.".into())]));
     };
     let lock = match values.get(ONLY_ME) {
         Some(FormValue::Ticks(ticks)) if !ticks.is_empty() => Lock::OnlyMe,
         _ => Lock::Open,
     };
-    let mut draft = Draft {
-        outcome,
-        by: None,
-        reflect: None,
-        rule: None,
-        tap: None,
-        lock,
-    };
-    let Some(asked) = rules
-        .questions
-        .asked(debrief.id, Some(outcome), debrief.rough)
-    else {
+    let mut draft = Draft { outcome, by: None, reflect: None, rule: None, tap: None, lock };
+    let Some(asked) = rules.questions.asked(debrief.id, Some(outcome), debrief.rough) else {
         return Ok(draft);
     };
     if outcome == Outcome::DidntHappen {
@@ -286,17 +257,10 @@ pub fn read(
     draft.tap = choice(values, &tap_field_id(&asked.tap.id))
         .filter(|id| asked.tap.options.iter().any(|option| option.id == *id))
         .map(|id| {
-            let answer = Answer {
-                question: asked.tap.id.clone(),
-                body: id.to_owned(),
-            };
+            let answer = Answer { question: asked.tap.id.clone(), body: id.to_owned() };
             (tap_slot(&asked.tap), answer)
         });
-    if errors.is_empty() {
-        Ok(draft)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(draft) } else { Err(errors) }
 }
 
 fn read_reflect(asked: &Asked<'_>, values: &FormValues, errors: &mut FormErrors) -> Answer {
@@ -304,18 +268,12 @@ fn read_reflect(asked: &Asked<'_>, values: &FormValues, errors: &mut FormErrors)
     let most = usize::from(asked.reflect.max_length);
     let length = body.chars().count();
     if length == 0 {
-        errors.insert(
-            REFLECT.into(),
-            "One sentence is enough, but one is needed.".into(),
-        );
+        errors.insert(REFLECT.into(), "One sentence is enough, but one is needed.".into());
     } else if length > most {
         let message = format!("{length} characters; {most} fit. Keep the one thing that matters.");
         errors.insert(REFLECT.into(), message);
     }
-    Answer {
-        question: asked.reflect.id.clone(),
-        body,
-    }
+    Answer { question: asked.reflect.id.clone(), body }
 }
 
 fn read_rule(
@@ -324,9 +282,7 @@ fn read_rule(
     errors: &mut FormErrors,
 ) -> Option<(String, String)> {
     let cue = choice(values, CUE).filter(|id| rules.questions.cue_text(id).is_some());
-    let action = text(values, ACTION)
-        .map(str::trim)
-        .filter(|action| !action.is_empty());
+    let action = text(values, ACTION).map(str::trim).filter(|action| !action.is_empty());
     match (cue, action) {
         (None, None) => None,
         (Some(_), None) => {
@@ -362,10 +318,7 @@ pub fn save(tx: &Tx<'_>, debrief: &Debrief, draft: &Draft, now: Timestamp) -> an
     tx.write_answer(id, rep, Slot::Reflect, reflect, now)?;
     if let Some((cue, action)) = &draft.rule {
         for (slot, question, body) in [(Slot::Cue, "cue", cue), (Slot::Action, "action", action)] {
-            let answer = Answer {
-                question: question.into(),
-                body: body.clone(),
-            };
+            let answer = Answer { question: question.into(), body: body.clone() };
             tx.write_answer(id, rep, slot, &answer, now)?;
         }
     } else {
@@ -390,9 +343,7 @@ pub fn note_rough(
     values: &FormValues,
     now: Timestamp,
 ) -> anyhow::Result<bool> {
-    let outcome = choice(values, ENDED)
-        .and_then(Outcome::parse)
-        .or(debrief.outcome);
+    let outcome = choice(values, ENDED).and_then(Outcome::parse).or(debrief.outcome);
     let Some(asked) = rules.questions.asked(debrief.id, outcome, false) else {
         return Ok(false);
     };
@@ -403,10 +354,7 @@ pub fn note_rough(
     if !lost || debrief.rough || !says_rough(&asked.tap.id, rating) {
         return Ok(false);
     }
-    let answer = Answer {
-        question: asked.tap.id.clone(),
-        body: rating.to_owned(),
-    };
+    let answer = Answer { question: asked.tap.id.clone(), body: rating.to_owned() };
     tx.write_answer(debrief.id, debrief.rep, Slot::Tap, &answer, now)?;
     tx.set_rough(debrief.id, true)?;
     Ok(true)
@@ -427,10 +375,7 @@ fn tap_field_id(tap: &str) -> String {
 }
 
 fn stored(answers: &Answers, slot: Slot) -> String {
-    answers
-        .get(&slot)
-        .map(|answer| answer.body.clone())
-        .unwrap_or_default()
+    answers.get(&slot).map(|answer| answer.body.clone()).unwrap_or_default()
 }
 
 fn choice<'v>(values: &'v FormValues, field: &str) -> Option<&'v str> {

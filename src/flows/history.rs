@@ -85,26 +85,17 @@ pub async fn page(
             if !may_see(viewer, Item::Ending, Lock::Open) {
                 return Ok((says(REFUSAL), None));
             }
-            let scope = HistoryScope {
-                rep: rep.id,
-                viewer,
-                from: since,
-            };
+            let scope = HistoryScope { rep: rep.id, viewer, from: since };
             let filter = filter(parsed, before, now, &reader.zone);
             let open_taps = rules.questions.open_taps();
             let most = u32::try_from(PAGE + 1)?;
             let found = tx.history(scope, &filter, &open_taps, most)?;
             let whisper = show(&rules, &reader, &rep, &query, before, found);
-            Ok((
-                whisper,
-                (viewer != Viewer::Rep).then_some((reader.id, rep.id)),
-            ))
+            Ok((whisper, (viewer != Viewer::Rep).then_some((reader.id, rep.id))))
         })
         .await?;
     if let Some((reader, rep)) = looked_at {
-        bot.store
-            .transact(move |tx| tx.log_access(reader, rep, "history", now))
-            .await?;
+        bot.store.transact(move |tx| tx.log_access(reader, rep, "history", now)).await?;
     }
     Ok(whisper)
 }
@@ -133,25 +124,18 @@ fn whose(
     let is_called = |person: &&Person| {
         let email = person.email.as_str();
         let local = email.split('@').next().unwrap_or_default();
-        [
-            person.name.to_lowercase().as_str(),
-            &person.first_name().to_lowercase(),
-            email,
-            local,
-        ]
-        .contains(&name.as_str())
+        [person.name.to_lowercase().as_str(), &person.first_name().to_lowercase(), email, local]
+            .contains(&name.as_str())
     };
     let mut called = known.iter().filter(is_called);
     Ok(match (called.next(), called.next()) {
         (Some(only), None) => Ok(only.clone()),
-        (Some(_), Some(_)) => Err(says(
-            "Two people are called that. Pick one from Slack's list after typing @.",
-        )),
+        (Some(_), Some(_)) => {
+            Err(says("Two people are called that. Pick one from Slack's list after typing @."))
+        }
         (None, _) => {
-            let names: Vec<String> = known
-                .iter()
-                .map(|person| person.first_name().to_lowercase())
-                .collect();
+            let names: Vec<String> =
+                known.iter().map(|person| person.first_name().to_lowercase()).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             Err(match closest(&name, &names) {
                 Some(close) => says(&format!("{REFUSAL} Did you mean @{close}?")),
@@ -169,16 +153,11 @@ fn filter(
 ) -> HistoryFilter {
     let since = query.since.map(|since| match since {
         Since::Ago(span) => now - span,
-        Since::Date(date) => date
-            .to_zoned(zone.clone())
-            .map_or(now, |midnight| midnight.timestamp()),
+        Since::Date(date) => {
+            date.to_zoned(zone.clone()).map_or(now, |midnight| midnight.timestamp())
+        }
     });
-    HistoryFilter {
-        account: query.account,
-        since,
-        words: query.words,
-        before,
-    }
+    HistoryFilter { account: query.account, since, words: query.words, before }
 }
 
 fn show(
@@ -193,67 +172,46 @@ fn show(
     let more = found.len() > PAGE;
     found.truncate(PAGE);
     if found.is_empty() {
-        let whom = if own {
-            "you".to_owned()
-        } else {
-            rep.name.clone()
-        };
-        return says(&match (before, query.is_empty()) {
+        let whose = if own { "your".to_owned() } else { format!("{}'s", rep.first_name()) };
+        return says(&match (before, is_plain(query)) {
             (Some(_), _) => "That was all.".to_owned(),
-            (None, true) => format!("No debriefs of {whom} yet."),
-            (None, false) => format!("No debriefs of {whom} match that."),
+            (None, true) if own => "You have no debriefs yet.".to_owned(),
+            (None, true) => format!("{} has no debriefs yet that you can see.", rep.first_name()),
+            (None, false) => format!("None of {whose} debriefs match that."),
         });
     }
-    let title = if own {
-        "Your debriefs".to_owned()
-    } else {
-        format!("{}'s debriefs", rep.name)
-    };
+    let title = if own { "Your debriefs".to_owned() } else { format!("{}'s debriefs", rep.name) };
     let mut body = vec![Piece::Text(vec![Span::Bold(title)])];
-    body.extend(
-        found
-            .iter()
-            .map(|seen| Piece::Entry(entry(rules, seen, &reader.zone, own))),
-    );
+    body.extend(found.iter().map(|seen| Piece::Entry(entry(rules, seen, &reader.zone, own))));
     if let (true, Some(last)) = (more, found.last()) {
-        let older = Control::History {
-            query: query.to_owned(),
-            before: Some(last.debrief.id.0),
-        };
+        let older = Control::History { query: query.to_owned(), before: Some(last.debrief.id.0) };
         body.push(Piece::Buttons(vec![card::button("Older", older, false)]));
     }
     if !own {
-        body.push(Piece::Small(
-            "Looking is logged. Ask before you tell.".into(),
-        ));
+        body.push(Piece::Small("Looking is logged. Ask before you tell.".into()));
     }
-    Whisper {
-        replaces: false,
-        body,
-    }
+    Whisper { replaces: false, body }
+}
+
+/// Whether nothing but the person was asked for.
+fn is_plain(query: &str) -> bool {
+    parse(query).is_ok_and(|query| query == Query { who: query.who.clone(), ..Query::default() })
 }
 
 /// One past debrief as the reader may see it; `own` ones can be edited.
 pub(super) fn entry(rules: &Rules, seen: &HistoryEntry, zone: &TimeZone, own: bool) -> Entry {
-    let HistoryEntry {
-        debrief,
-        answers,
-        withheld,
-    } = seen;
+    let HistoryEntry { debrief, answers, withheld } = seen;
     let questions = &rules.questions;
     let mut shown = Vec::new();
     if let Some(reflect) = answers.get(&Slot::Reflect) {
         shown.push((
             questions.reflect_text(&reflect.question).to_owned(),
-            reflect.body.clone(),
+            format!("“{}”", reflect.body),
         ));
     }
     if let (Some(cue), Some(action)) = (answers.get(&Slot::Cue), answers.get(&Slot::Action)) {
         let cue = questions.cue_text(&cue.body).unwrap_or(&cue.body);
-        shown.push((
-            "Next time".to_owned(),
-            format!("when {cue}, I will {}", action.body),
-        ));
+        shown.push(("Next time".to_owned(), format!("when {cue}, I will {}", action.body)));
     }
     for slot in [Slot::Turn, Slot::Tap] {
         shown.extend(
@@ -269,35 +227,16 @@ pub(super) fn entry(rules: &Rules, seen: &HistoryEntry, zone: &TimeZone, own: bo
         title: debrief.account.clone(),
         facts: facts(rules, debrief, zone),
         answers: shown,
-        control: own.then(|| {
-            card::button(
-                "Edit",
-                Control::Answer {
-                    debrief: debrief.id,
-                },
-                false,
-            )
-        }),
+        control: own.then(|| card::button("Edit", Control::Answer { debrief: debrief.id }, false)),
     }
 }
 
 /// "Tue 10 Mar · demo · they act by a date · by 20 Mar"
 fn facts(rules: &Rules, debrief: &Debrief, zone: &TimeZone) -> String {
     let questions = &rules.questions;
-    let mut facts = vec![
-        words::day(debrief.end, zone),
-        debrief.kind.as_str().to_owned(),
-    ];
-    facts.extend(
-        debrief
-            .outcome
-            .map(|outcome| questions.ending.label(outcome).to_lowercase()),
-    );
-    facts.extend(
-        debrief
-            .next_step_on
-            .map(|date| format!("by {}", date.strftime("%-d %b"))),
-    );
+    let mut facts = vec![words::day(debrief.end, zone), debrief.kind.as_str().to_owned()];
+    facts.extend(debrief.outcome.map(|outcome| questions.ending.label(outcome).to_lowercase()));
+    facts.extend(debrief.next_step_on.map(|date| format!("by {}", date.strftime("%-d %b"))));
     if debrief.locked {
         facts.push("only the rep reads the words".to_owned());
     }
@@ -311,10 +250,7 @@ fn parse(text: &str) -> Result<Query, String> {
     }
     let mut query = Query::default();
     for token in tokens(text) {
-        if let Some(id) = token
-            .strip_prefix("<@")
-            .and_then(|rest| rest.strip_suffix('>'))
-        {
+        if let Some(id) = token.strip_prefix("<@").and_then(|rest| rest.strip_suffix('>')) {
             let id = id.split('|').next().unwrap_or(id);
             query.who = Some(Who::Chat(ChatId(id.to_owned())));
         } else if let Some(name) = token.strip_prefix('@') {
@@ -347,12 +283,9 @@ fn keyed(token: &str) -> Option<(&str, &str)> {
 }
 
 fn since(value: &str) -> Result<Since, String> {
-    span(value)
-        .map(Since::Ago)
-        .or_else(|| value.parse().ok().map(Since::Date))
-        .ok_or_else(|| {
-            format!("“{value}” is no time. Write since:30d, since:2w or since:2026-03-01.")
-        })
+    span(value).map(Since::Ago).or_else(|| value.parse().ok().map(Since::Date)).ok_or_else(|| {
+        format!("“{value}” is no time. Write since:30d, since:2w or since:2026-03-01.")
+    })
 }
 
 /// Splits at spaces; quotes of any kind keep words together.
@@ -363,10 +296,7 @@ fn tokens(text: &str) -> Vec<String> {
         match letter {
             '"' | '“' | '”' | '„' => quoted = !quoted,
             space if space.is_whitespace() && !quoted => tokens.push(String::new()),
-            other => tokens
-                .last_mut()
-                .into_iter()
-                .for_each(|token| token.push(other)),
+            other => tokens.last_mut().into_iter().for_each(|token| token.push(other)),
         }
     }
     tokens.retain(|token| !token.is_empty());
@@ -382,17 +312,11 @@ mod tests {
         let query = parse("price <@U1|maya> account:“Acme Corp” since:30d lead").unwrap();
         assert_eq!(query.who, Some(Who::Chat(ChatId("U1".into()))));
         assert_eq!(query.account.as_deref(), Some("Acme Corp"));
-        assert_eq!(
-            query.since,
-            Some(Since::Ago(SignedDuration::from_hours(720)))
-        );
+        assert_eq!(query.since, Some(Since::Ago(SignedDuration::from_hours(720))));
         assert_eq!(query.words, ["price", "lead"]);
         assert_eq!(parse("@Maya").unwrap().who, Some(Who::Named("Maya".into())));
         assert_eq!(parse("at 10:30").unwrap().words, ["at", "10:30"]);
-        assert!(matches!(
-            parse("since:2026-03-01").unwrap().since,
-            Some(Since::Date(_))
-        ));
+        assert!(matches!(parse("since:2026-03-01").unwrap().since, Some(Since::Date(_))));
     }
 
     #[test]

@@ -24,15 +24,8 @@ const RULES: usize = 5;
 pub fn home(tx: &Tx<'_>, rules: &Rules, person: &Person, now: Timestamp) -> anyhow::Result<Home> {
     let mut body = Vec::new();
     if let Some(until) = person.paused_until.filter(|until| *until > now) {
-        body.push(line(&format!(
-            "Quiet until {}.",
-            words::soon(until, now, &person.zone)
-        )));
-        body.push(Piece::Buttons(vec![card::button(
-            "Resume now",
-            Control::Resume,
-            true,
-        )]));
+        body.push(line(&format!("Quiet until {}.", words::soon(until, now, &person.zone))));
+        body.push(Piece::Buttons(vec![card::button("Resume now", Control::Resume, true)]));
     }
     if person.is_rep {
         rep(tx, rules, person, now, &mut body)?;
@@ -60,25 +53,15 @@ fn rep(
     if open.is_empty() {
         body.push(line("Nothing. I'll ask after your next customer meeting."));
     }
-    body.extend(
-        open.iter()
-            .map(|debrief| waiting_entry(debrief, &person.zone, now)),
-    );
+    body.extend(open.iter().map(|debrief| waiting_entry(debrief, &person.zone, now)));
     let by_hand = card::button("Log a call", Control::Log, false);
     body.push(Piece::Buttons(vec![by_hand]));
 
-    let scope = HistoryScope {
-        rep: person.id,
-        viewer: Viewer::Rep,
-        from: None,
-    };
+    let scope = HistoryScope { rep: person.id, viewer: Viewer::Rep, from: None };
     let open_taps = rules.questions.open_taps();
     let past = tx.history(scope, &HistoryFilter::default(), &open_taps, LOOK_BACK)?;
-    let live: Vec<Piece> = past
-        .iter()
-        .filter_map(|seen| live_rule(rules, seen))
-        .take(RULES)
-        .collect();
+    let live: Vec<Piece> =
+        past.iter().filter_map(|seen| live_rule(rules, seen)).take(RULES).collect();
     if !live.is_empty() {
         body.push(Piece::Heading("Next time".into()));
         body.extend(live);
@@ -98,10 +81,7 @@ fn live_rule(rules: &Rules, seen: &HistoryEntry) -> Option<Piece> {
     let cue = &seen.answers.get(&Slot::Cue)?.body;
     let action = &seen.answers.get(&Slot::Action)?.body;
     let cue = rules.questions.cue_text(cue).unwrap_or(cue);
-    Some(Piece::Text(vec![
-        Span::Plain(format!("When {cue}, I will ")),
-        Span::Bold(action.clone()),
-    ]))
+    Some(Piece::Text(vec![Span::Plain(format!("When {cue}, I will ")), Span::Bold(action.clone())]))
 }
 
 fn manager(
@@ -122,13 +102,8 @@ fn manager(
         body.push(line(&format!("Your next digest comes {when}.")));
     }
     let names: Vec<&str> = team.iter().map(Person::first_name).collect();
-    body.push(line(&format!(
-        "{}. Their words are theirs: ask, don't tell.",
-        names.join(", ")
-    )));
-    let example = team
-        .first()
-        .map_or("maya".to_owned(), |rep| rep.first_name().to_lowercase());
+    body.push(line(&format!("{}. Their words are theirs: ask, don't tell.", names.join(", "))));
+    let example = team.first().map_or("maya".to_owned(), |rep| rep.first_name().to_lowercase());
     body.push(Piece::Text(vec![
         Span::Code(format!("/debrief history @{example}")),
         Span::Plain(" shows what somebody shared.".into()),
@@ -154,19 +129,18 @@ fn admin(tx: &Tx<'_>, body: &mut Vec<Piece>) -> anyhow::Result<()> {
     body.push(Piece::Text(vec![
         Span::Plain("On the server, ".into()),
         Span::Code("debrief check".into()),
-        Span::Plain(" says what to do. Administrators see no answers.".into()),
+        Span::Plain(" says what to do.".into()),
     ]));
     Ok(())
 }
 
 fn promise(tx: &Tx<'_>, person: &Person) -> anyhow::Result<String> {
     Ok(if person.is_rep {
-        format!(
-            "{} No ranking, nobody sees what you skip.",
-            card::readers(tx, person)?
-        )
-    } else {
+        format!("{} No ranking, nobody sees what you skip.", card::readers(tx, person)?)
+    } else if person.is_manager {
         "You see what people who report to you share; every look is logged.".to_owned()
+    } else {
+        "You see how debrief is doing, and nobody's answers.".to_owned()
     })
 }
 

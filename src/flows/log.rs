@@ -55,10 +55,9 @@ fn account_field(value: &str) -> Field {
 }
 
 fn kind_field(kind: Kind) -> Field {
-    let options = Kind::ALL.into_iter().map(|kind| Choice {
-        id: kind.as_str().into(),
-        label: kind.as_str().into(),
-    });
+    let options = Kind::ALL
+        .into_iter()
+        .map(|kind| Choice { id: kind.as_str().into(), label: kind.as_str().into() });
     Field {
         id: KIND.into(),
         label: "What kind of meeting?".into(),
@@ -84,9 +83,7 @@ pub fn read(
         || super::form::FormErrors::from([(ACCOUNT.to_owned(), "Which customer?".to_owned())]);
     let typed = text(values, ACCOUNT).map(str::trim).unwrap_or_default();
     let unchanged = current.filter(|account| account.name == typed).cloned();
-    let account = unchanged
-        .or_else(|| account_from_text(typed))
-        .ok_or_else(missing)?;
+    let account = unchanged.or_else(|| account_from_text(typed)).ok_or_else(missing)?;
     let kind = match values.get(KIND) {
         Some(FormValue::Choice(id)) => Kind::parse(id).unwrap_or(Kind::Other),
         _ => Kind::Other,
@@ -121,14 +118,7 @@ pub fn start(
     let debrief = tx.debrief_of(id)?.map(|debrief| debrief.id);
     let debrief = debrief.ok_or_else(|| anyhow::anyhow!("a planned debrief is missing"))?;
     if let Some(asking) = tx.begin_asking(debrief)? {
-        tx.enqueue(
-            OutKind::Prompt,
-            debrief.0,
-            &asking.to_string(),
-            rep.id,
-            "",
-            now,
-        )?;
+        tx.enqueue(OutKind::Prompt, debrief.0, &asking.to_string(), rep.id, "", now)?;
     }
     Ok(debrief)
 }

@@ -27,19 +27,13 @@ const FRESH: SignedDuration = SignedDuration::from_secs(60);
 /// If the store fails.
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
     give_up_late_plans(bot, now).await?;
-    let due = bot
-        .store
-        .read(move |tx| tx.due_debriefs(now, AT_ONCE))
-        .await?;
+    let due = bot.store.read(move |tx| tx.due_debriefs(now, AT_ONCE)).await?;
     if due.is_empty() {
         return Ok(());
     }
     reread_calendars(bot, &due, now).await?;
     // The plan may have moved meanwhile: only what is still due counts.
-    let due = bot
-        .store
-        .read(move |tx| tx.due_debriefs(now, AT_ONCE))
-        .await?;
+    let due = bot.store.read(move |tx| tx.due_debriefs(now, AT_ONCE)).await?;
     let quiet = quiet_times(bot, &due).await?;
     let rules = Arc::clone(&bot.rules);
     bot.store
@@ -79,10 +73,7 @@ async fn reread_calendars(bot: &Bot, due: &[Debrief], now: Timestamp) -> anyhow:
         .read(move |tx| {
             let mut stale = Vec::new();
             for rep in reps {
-                if tx
-                    .feed_tried_at(rep)?
-                    .is_some_and(|tried| tried + FRESH <= now)
-                {
+                if tx.feed_tried_at(rep)?.is_some_and(|tried| tried + FRESH <= now) {
                     stale.push(rep);
                 }
             }
@@ -129,9 +120,7 @@ async fn quiet_times(
     for some in ids.chunks(50) {
         match bot.messenger.quiet_times(some).await {
             Ok(times) => quiet.extend(
-                times
-                    .into_iter()
-                    .filter_map(|(id, time)| people.get(&id).map(|rep| (*rep, time))),
+                times.into_iter().filter_map(|(id, time)| people.get(&id).map(|rep| (*rep, time))),
             ),
             Err(error) => tracing::warn!(%error, "could not ask for Do Not Disturb times"),
         }
@@ -167,21 +156,11 @@ fn ask(
     }
     if !fits_the_budget(tx, rules, debrief, &rep, now)? {
         tx.change_state(debrief.id, &[State::Planned], State::Held)?;
-        tracing::info!(
-            debrief.id = debrief.id.0,
-            "kept for later, today's budget is used up"
-        );
+        tracing::info!(debrief.id = debrief.id.0, "kept for later, today's budget is used up");
         return Ok(());
     }
     if let Some(asking) = tx.begin_asking(debrief.id)? {
-        tx.enqueue(
-            OutKind::Prompt,
-            debrief.id.0,
-            &asking.to_string(),
-            rep.id,
-            "",
-            now,
-        )?;
+        tx.enqueue(OutKind::Prompt, debrief.id.0, &asking.to_string(), rep.id, "", now)?;
     }
     Ok(())
 }

@@ -55,11 +55,7 @@ fn close(
     let Some(found) = tx.debrief(debrief)? else {
         return Ok(());
     };
-    let to = if found.outcome.is_some() {
-        State::Answered
-    } else {
-        State::Expired
-    };
+    let to = if found.outcome.is_some() { State::Answered } else { State::Expired };
     if tx.change_state(debrief, &[State::Asked], to)? {
         super::tap::refresh_everywhere(tx, &found, now)?;
     }

@@ -1,24 +1,22 @@
 //! What people do → the store → an acknowledgement → what follows.
 //!
-//! [`receive`] stores and returns within a commit; it makes no network call. [`follow_up`] does the
-//! rest after the acknowledgement. A modal is opened before either, because its trigger lives three
-//! seconds: [`opens`] says which.
+//! [`receive`] stores and returns within a commit; it makes no network call. The rest is done after
+//! the acknowledgement, by [`super::follow_up`]. A modal is opened before either, because its
+//! trigger lives three seconds: [`opens`] says which.
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
 
 use super::command::{self, Command};
-use super::{Bot, Rules, form, history, log, tap, write};
+use super::{Bot, Rules, form, log, tap, write};
 use crate::domain::debrief::DebriefId;
 use crate::domain::meeting::Account;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::privacy::Lock;
+use crate::ports::ViewId;
 use crate::ports::inbound::{Ack, Control, FormValues, Inbound, ReplyTo, Tap, Trigger, What};
 use crate::ports::outbound::{FormId, Modal, Piece, Span, Whisper};
-use crate::ports::{SendError, ViewId};
 use crate::store::Tx;
 use crate::store::debriefs::Debrief;
 use crate::store::outbox::OutKind;
@@ -96,27 +94,18 @@ pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
     let submitted = matches!(inbound.what, What::Submitted { .. });
     let rules = Arc::clone(&bot.rules);
     let team = bot.team_id.clone();
-    let stored = bot
-        .store
-        .transact(move |tx| take(tx, &rules, &team, &inbound, now))
-        .await;
+    let stored = bot.store.transact(move |tx| take(tx, &rules, &team, &inbound, now)).await;
     match stored {
         Ok(response) => response,
         Err(error) => {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "could not store what somebody did"
-            );
+            tracing::error!(error = format!("{error:#}"), "could not store what somebody did");
             let sorry = "That could not be saved. Please try again in a moment.";
             let ack = submitted.then(|| {
                 // Shown under a field, with everything typed still in place.
                 Ack::FormErrors([("ended".to_owned(), sorry.to_owned())].into())
             });
             let then = match reply_to {
-                Some(to) => Then::Whisper {
-                    to,
-                    whisper: says(sorry),
-                },
+                Some(to) => Then::Whisper { to, whisper: says(sorry) },
                 None => Then::Nothing,
             };
             Response { ack, then }
@@ -141,10 +130,7 @@ fn take(
     now: Timestamp,
 ) -> anyhow::Result<Response> {
     if let What::Unreadable { kind, raw } = &inbound.what {
-        tracing::error!(
-            kind,
-            "a frame could not be understood; it is kept as a dead letter"
-        );
+        tracing::error!(kind, "a frame could not be understood; it is kept as a dead letter");
         tx.keep_dead_letter(kind, raw, now)?;
         return Ok(plain());
     }
@@ -153,10 +139,7 @@ fn take(
     }
     if inbound.team_id != team {
         tracing::warn!("something came from another workspace and was refused");
-        return Ok(refused(
-            &inbound.what,
-            "This works only inside the workspace it belongs to.",
-        ));
+        return Ok(refused(&inbound.what, "This works only inside the workspace it belongs to."));
     }
     let person = tx.person_by_chat(&inbound.who)?;
     // A form with mistakes is not taken: its next submission carries the same key.
@@ -179,34 +162,22 @@ fn take(
                 ));
             };
             let then = did(tx, rules, &person, inbound, now)?;
-            return Ok(Response {
-                ack: Some(Ack::Plain),
-                then,
-            });
+            return Ok(Response { ack: Some(Ack::Plain), then });
         }
     }
     Ok(plain())
 }
 
 fn plain() -> Response {
-    Response {
-        ack: Some(Ack::Plain),
-        then: Then::Nothing,
-    }
+    Response { ack: Some(Ack::Plain), then: Then::Nothing }
 }
 
 fn refused(what: &What, why: &str) -> Response {
     let then = match reply_to(what) {
-        Some(to) => Then::Whisper {
-            to,
-            whisper: says(why),
-        },
+        Some(to) => Then::Whisper { to, whisper: says(why) },
         None => Then::Nothing,
     };
-    Response {
-        ack: Some(Ack::Plain),
-        then,
-    }
+    Response { ack: Some(Ack::Plain), then }
 }
 
 /// Something that a person on the roster did, for the first time.
@@ -223,15 +194,8 @@ fn did(
             let key = inbound.keys.first().map_or("", String::as_str);
             command::take(tx, rules, person, text, reply_to, key, now)
         }
-        What::LogShortcut { .. } => Ok(Then::Fill {
-            filling: Filling::Log,
-            reply_to: None,
-        }),
-        What::Wrote {
-            message,
-            thread,
-            text,
-        } => {
+        What::LogShortcut { .. } => Ok(Then::Fill { filling: Filling::Log, reply_to: None }),
+        What::Wrote { message, thread, text } => {
             write::wrote(tx, rules, person, message, thread.as_deref(), text, now)?;
             Ok(Then::Nothing)
         }
@@ -260,10 +224,7 @@ fn tapped(
     now: Timestamp,
 ) -> anyhow::Result<Then> {
     let whisper = |text: String| match &tap.reply_to {
-        Some(to) => Then::Whisper {
-            to: to.clone(),
-            whisper: says(&text),
-        },
+        Some(to) => Then::Whisper { to: to.clone(), whisper: says(&text) },
         None => Then::Nothing,
     };
     match &tap.control {
@@ -276,22 +237,14 @@ fn tapped(
             },
             None => Then::Nothing,
         }),
-        Control::Log => Ok(Then::Fill {
-            filling: Filling::Log,
-            reply_to: tap.reply_to.clone(),
-        }),
+        Control::Log => Ok(Then::Fill { filling: Filling::Log, reply_to: tap.reply_to.clone() }),
         Control::Resume => {
             tx.pause(person.id, None)?;
             tx.enqueue_again(OutKind::Home, person.id.0, "", person.id, now)?;
-            Ok(whisper(
-                "Welcome back. I'll ask after your next customer meeting.".into(),
-            ))
+            Ok(whisper("Welcome back. I'll ask after your next customer meeting.".into()))
         }
         Control::Discard { pending } => {
-            if tx
-                .pending_text(*pending)?
-                .is_some_and(|text| text.person == person.id)
-            {
+            if tx.pending_text(*pending)?.is_some_and(|text| text.person == person.id) {
                 tx.discard_text(*pending)?;
             }
             Ok(replaces(tap.reply_to.as_ref(), "OK, not saved."))
@@ -308,9 +261,7 @@ fn tapped(
         | Control::Rough { debrief }
         | Control::Claim { debrief, .. } => {
             let Some(debrief) = tx.debrief(*debrief)?.filter(|found| found.rep == person.id) else {
-                return Ok(whisper(
-                    "That debrief belongs to somebody else, or is gone.".into(),
-                ));
+                return Ok(whisper("That debrief belongs to somebody else, or is gone.".into()));
             };
             adopt(tx, rules, &debrief, tap, now)?;
             tapped_debrief(tx, rules, person, &debrief, tap, now)
@@ -327,10 +278,7 @@ fn tapped_debrief(
     tap: &Tap,
     now: Timestamp,
 ) -> anyhow::Result<Then> {
-    let fill = |filling| Then::Fill {
-        filling,
-        reply_to: tap.reply_to.clone(),
-    };
+    let fill = |filling| Then::Fill { filling, reply_to: tap.reply_to.clone() };
     match &tap.control {
         Control::Ended { outcome, .. } => tap::ended(tx, debrief, *outcome, now)?,
         Control::Answer { .. } => return Ok(fill(Filling::Answer(debrief.id))),
@@ -340,10 +288,7 @@ fn tapped_debrief(
             let when = super::words::soon(until, now, &person.zone);
             let text = format!("OK, I'll come back to {} {when}.", debrief.account);
             return Ok(match &tap.reply_to {
-                Some(to) => Then::Whisper {
-                    to: to.clone(),
-                    whisper: says(&text),
-                },
+                Some(to) => Then::Whisper { to: to.clone(), whisper: says(&text) },
                 None => Then::Nothing,
             });
         }
@@ -366,14 +311,9 @@ fn tapped_debrief(
             });
         }
         Control::Claim { pending, .. } => {
-            let text = tx
-                .pending_text(*pending)?
-                .filter(|text| text.person == person.id);
+            let text = tx.pending_text(*pending)?.filter(|text| text.person == person.id);
             let Some(text) = text else {
-                return Ok(replaces(
-                    tap.reply_to.as_ref(),
-                    "That note is gone already.",
-                ));
+                return Ok(replaces(tap.reply_to.as_ref(), "That note is gone already."));
             };
             tap::wrote(tx, rules, debrief, &text.body, now)?;
             tx.claim_text(text.id, debrief.id)?;
@@ -418,12 +358,7 @@ fn submitted(
     inbound: &Inbound,
     now: Timestamp,
 ) -> anyhow::Result<Response> {
-    let errors = |errors| {
-        Ok(Response {
-            ack: Some(Ack::FormErrors(errors)),
-            then: Then::Nothing,
-        })
-    };
+    let errors = |errors| Ok(Response { ack: Some(Ack::FormErrors(errors)), then: Then::Nothing });
     let own = |id: DebriefId| -> anyhow::Result<Option<Debrief>> {
         Ok(tx.debrief(id)?.filter(|found| found.rep == person.id))
     };
@@ -444,10 +379,8 @@ fn submitted(
             let Some(debrief) = own(id)? else {
                 return Ok(plain());
             };
-            let current = Account {
-                key: debrief.account_key.clone(),
-                name: debrief.account.clone(),
-            };
+            let current =
+                Account { key: debrief.account_key.clone(), name: debrief.account.clone() };
             match log::read(values, Some(&current)) {
                 Ok(guess) => {
                     tx.first_delivery(&inbound.keys, now)?;
@@ -471,176 +404,16 @@ fn submitted(
     Ok(plain())
 }
 
-/// Does what follows an acknowledgement. `opening` is the modal that was opened meanwhile.
-///
-/// # Errors
-/// If the store fails; what Slack refuses is told to the person where possible.
-pub async fn follow_up(
-    bot: &Bot,
-    then: Then,
-    opening: Option<JoinHandle<Result<ViewId, SendError>>>,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    match then {
-        Then::Nothing => {}
-        Then::Fill { filling, reply_to } => {
-            fill(bot, filling, reply_to, opening).await?;
-        }
-        Then::Reword {
-            debrief,
-            view,
-            values,
-        } => {
-            let modal = modal_for(bot, Filling::Answer(debrief), values).await?;
-            told(
-                bot.messenger.replace(&view, &modal).await,
-                "word a form anew",
-            );
-        }
-        Then::Whisper { to, whisper } => {
-            close_unfilled(bot, opening, &whisper).await;
-            told(bot.messenger.whisper(&to, &whisper).await, "whisper");
-        }
-        Then::Reply {
-            to,
-            reader,
-            command,
-        } => {
-            let whisper = command::reply(bot, reader, command, now).await?;
-            told(
-                bot.messenger.whisper(&to, &whisper).await,
-                "answer a command",
-            );
-        }
-        Then::HistoryPage {
-            to,
-            reader,
-            query,
-            before,
-        } => {
-            let mut page = history::page(bot, reader, &query, before, now).await?;
-            page.replaces = true;
-            told(bot.messenger.whisper(&to, &page).await, "turn a page");
-        }
-    }
-    Ok(())
-}
-
-async fn fill(
-    bot: &Bot,
-    filling: Filling,
-    reply_to: Option<ReplyTo>,
-    opening: Option<JoinHandle<Result<ViewId, SendError>>>,
-) -> anyhow::Result<()> {
-    let modal = modal_for(bot, filling, FormValues::new()).await?;
-    let opened = match opening {
-        Some(opening) => opening.await.context("open a modal")?,
-        None => return Ok(()),
-    };
-    match opened {
-        Ok(view) => told(bot.messenger.replace(&view, &modal).await, "fill a form"),
-        Err(error) => {
-            tracing::warn!(%error, "a modal did not open");
-            if let Some(to) = reply_to {
-                let sorry = says("That took too long. Please press again.");
-                told(bot.messenger.whisper(&to, &sorry).await, "apologise");
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn modal_for(bot: &Bot, filling: Filling, typed: FormValues) -> anyhow::Result<Modal> {
-    let rules = Arc::clone(&bot.rules);
-    let sorry = |text: &str| Modal::Sorry {
-        title: "Debrief".into(),
-        text: text.into(),
-    };
-    bot.store
-        .read(move |tx| match filling {
-            Filling::Log => Ok(log::log_form()),
-            Filling::Answer(id) | Filling::Correct(id) => {
-                let Some(debrief) = tx.debrief(id)? else {
-                    return Ok(sorry("It is gone."));
-                };
-                let Some(rep) = tx.person(debrief.rep)? else {
-                    return Ok(sorry("It is gone."));
-                };
-                if let Filling::Correct(_) = filling {
-                    return Ok(log::correct_form(id, &debrief.account, debrief.kind));
-                }
-                if !form::can_answer(&debrief) {
-                    return Ok(sorry(
-                        "That meeting was cancelled or moved. I'll ask after it.",
-                    ));
-                }
-                form::answer_form(tx, &rules, &debrief, &rep, &typed)
-            }
-        })
-        .await
-}
-
-/// A loading modal that nothing will fill says why.
-async fn close_unfilled(
-    bot: &Bot,
-    opening: Option<JoinHandle<Result<ViewId, SendError>>>,
-    whisper: &Whisper,
-) {
-    let Some(opening) = opening else { return };
-    let Ok(Ok(view)) = opening.await else { return };
-    let text: String = whisper
-        .body
-        .iter()
-        .filter_map(piece_text)
-        .collect::<Vec<_>>()
-        .join("\n");
-    let modal = Modal::Sorry {
-        title: "Debrief".into(),
-        text,
-    };
-    told(
-        bot.messenger.replace(&view, &modal).await,
-        "explain an empty form",
-    );
-}
-
-fn piece_text(piece: &Piece) -> Option<String> {
-    match piece {
-        Piece::Text(spans) => Some(
-            spans
-                .iter()
-                .map(|span| match span {
-                    Span::Plain(text) | Span::Bold(text) | Span::Code(text) => text.as_str(),
-                })
-                .collect(),
-        ),
-        _ => None,
-    }
-}
-
-fn told(result: Result<(), SendError>, what: &str) {
-    if let Err(error) = result {
-        tracing::warn!(%error, what, "Slack did not take a reply");
-    }
-}
-
 /// One plain line.
 pub(super) fn says(text: &str) -> Whisper {
-    Whisper {
-        replaces: false,
-        body: vec![Piece::Text(vec![Span::Plain(text.to_owned())])],
-    }
+    Whisper { replaces: false, body: vec![Piece::Text(vec![Span::Plain(text.to_owned())])] }
 }
 
 fn replaces(to: Option<&ReplyTo>, text: &str) -> Then {
     match to {
-        Some(to) => Then::Whisper {
-            to: to.clone(),
-            whisper: Whisper {
-                replaces: true,
-                ..says(text)
-            },
-        },
+        Some(to) => {
+            Then::Whisper { to: to.clone(), whisper: Whisper { replaces: true, ..says(text) } }
+        }
         None => Then::Nothing,
     }
 }

@@ -21,17 +21,12 @@ pub fn ended(
     outcome: Outcome,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let answer = Answer {
-        question: "ended".into(),
-        body: outcome.as_str().into(),
-    };
+    let answer = Answer { question: "ended".into(), body: outcome.as_str().into() };
     tx.write_answer(debrief.id, debrief.rep, Slot::Ended, &answer, now)?;
     tx.set_outcome(debrief.id, outcome)?;
     if outcome == Outcome::DidntHappen {
-        let from: Vec<State> = State::ALL
-            .into_iter()
-            .filter(|state| *state != State::NotHeld)
-            .collect();
+        let from: Vec<State> =
+            State::ALL.into_iter().filter(|state| *state != State::NotHeld).collect();
         tx.change_state(debrief.id, &from, State::NotHeld)?;
     } else {
         tx.first_word_at(debrief.id, now)?;
@@ -55,10 +50,7 @@ pub fn wrote(
         .asked(debrief.id, debrief.outcome, debrief.rough)
         .map(|asked| asked.reflect.id.clone())
         .unwrap_or_default();
-    let answer = Answer {
-        question,
-        body: text.trim().to_owned(),
-    };
+    let answer = Answer { question, body: text.trim().to_owned() };
     tx.write_answer(debrief.id, debrief.rep, Slot::Reflect, &answer, now)?;
     tx.was_answered(debrief.id, now)?;
     refresh_everywhere(tx, debrief, now)
@@ -71,11 +63,7 @@ pub fn wrote(
 pub fn skipped(tx: &Tx<'_>, debrief: &Debrief, now: Timestamp) -> anyhow::Result<()> {
     let from = [State::Asked, State::Held, State::Expired, State::Planned];
     // A tap that was made before stays an answer.
-    let to = if debrief.outcome.is_some() {
-        State::Answered
-    } else {
-        State::Skipped
-    };
+    let to = if debrief.outcome.is_some() { State::Answered } else { State::Skipped };
     if tx.change_state(debrief.id, &from, to)? {
         refresh_everywhere(tx, debrief, now)?;
     }

@@ -16,10 +16,7 @@ pub fn day(at: Timestamp, zone: &TimeZone) -> String {
 
 /// "today 14:00", "tomorrow 08:00", "Mon 16 Mar 08:00"
 pub fn soon(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let (then, today) = (
-        at.to_zoned(zone.clone()).date(),
-        now.to_zoned(zone.clone()).date(),
-    );
+    let (then, today) = (at.to_zoned(zone.clone()).date(), now.to_zoned(zone.clone()).date());
     let name = if then == today {
         "today".to_owned()
     } else if today.tomorrow().is_ok_and(|tomorrow| tomorrow == then) {
@@ -47,14 +44,8 @@ mod tests {
 
     #[test]
     fn dates_are_told_as_people_tell_them() {
-        assert_eq!(
-            date_range(date(2026, 3, 9), date(2026, 3, 15)),
-            "9–15 March"
-        );
-        assert_eq!(
-            date_range(date(2026, 4, 27), date(2026, 5, 3)),
-            "27 April – 3 May"
-        );
+        assert_eq!(date_range(date(2026, 3, 9), date(2026, 3, 15)), "9–15 March");
+        assert_eq!(date_range(date(2026, 4, 27), date(2026, 5, 3)), "27 April – 3 May");
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let now: Timestamp = "2026-03-10T13:50:00Z".parse().unwrap();
         let told = |at: &str| soon(at.parse().unwrap(), now, &zone);

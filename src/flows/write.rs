@@ -36,12 +36,8 @@ pub fn wrote(
     }
     let threaded = match thread {
         Some(ts) => {
-            let root = MessageRef {
-                channel: message.channel.clone(),
-                ts: ts.to_owned(),
-            };
-            tx.debrief_at(&root)?
-                .filter(|debrief| debrief.rep == person.id)
+            let root = MessageRef { channel: message.channel.clone(), ts: ts.to_owned() };
+            tx.debrief_at(&root)?.filter(|debrief| debrief.rep == person.id)
         }
         None => None,
     };
@@ -78,12 +74,7 @@ pub fn rewrote(
     let kept = tx.text_at(message)?.filter(|kept| kept.person == person.id);
     let Some(kept) = kept else { return Ok(()) };
     tx.rewrite_text(kept.id, text.trim())?;
-    let Some(debrief) = kept
-        .claimed_by
-        .map(|id| tx.debrief(id))
-        .transpose()?
-        .flatten()
-    else {
+    let Some(debrief) = kept.claimed_by.map(|id| tx.debrief(id)).transpose()?.flatten() else {
         return Ok(());
     };
     if text.trim().is_empty() {
@@ -111,10 +102,7 @@ fn is_a_plea(text: &str) -> bool {
 }
 
 fn help(tx: &Tx<'_>, person: &Person, message: &MessageRef, now: Timestamp) -> anyhow::Result<()> {
-    if tx
-        .last_note_at(person.id)?
-        .is_some_and(|last| last + HELP_AGAIN > now)
-    {
+    if tx.last_note_at(person.id)?.is_some_and(|last| last + HELP_AGAIN > now) {
         return Ok(());
     }
     let text = "Nothing is waiting for you. After a customer meeting I ask what you would do \
@@ -133,10 +121,7 @@ pub fn which_card(
     person: &Person,
     pending: i64,
 ) -> anyhow::Result<Option<crate::ports::outbound::Card>> {
-    let Some(text) = tx
-        .pending_text(pending)?
-        .filter(|text| text.claimed_by.is_none())
-    else {
+    let Some(text) = tx.pending_text(pending)?.filter(|text| text.claimed_by.is_none()) else {
         return Ok(None);
     };
     let mut controls: Vec<Button> = tx
@@ -146,26 +131,14 @@ pub fn which_card(
         .map(|debrief| {
             let when = words::clock(debrief.end, &person.zone);
             let label = format!("{} {when}", card::shortened(&debrief.account, 17));
-            let claim = Control::Claim {
-                pending,
-                debrief: debrief.id,
-            };
+            let claim = Control::Claim { pending, debrief: debrief.id };
             card::button(&label, claim, false)
         })
         .collect();
     if controls.is_empty() {
         return Ok(None);
     }
-    controls.push(card::button(
-        "None of them",
-        Control::Discard { pending },
-        false,
-    ));
-    let text = format!(
-        "“{}”: which meeting is this about?",
-        card::shortened(&text.body, 80)
-    );
-    Ok(Some(crate::ports::outbound::Card::Note(
-        crate::ports::outbound::Note { text, controls },
-    )))
+    controls.push(card::button("None of them", Control::Discard { pending }, false));
+    let text = format!("“{}”: which meeting is this about?", card::shortened(&text.body, 80));
+    Ok(Some(crate::ports::outbound::Card::Note(crate::ports::outbound::Note { text, controls })))
 }

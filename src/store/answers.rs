@@ -28,14 +28,8 @@ pub enum Slot {
 }
 
 impl Slot {
-    const ALL: [Self; 6] = [
-        Self::Ended,
-        Self::Reflect,
-        Self::Cue,
-        Self::Action,
-        Self::Tap,
-        Self::Turn,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Ended, Self::Reflect, Self::Cue, Self::Action, Self::Tap, Self::Turn];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -95,9 +89,7 @@ impl Tx<'_> {
             .optional()
             .context("read the current answer")?;
         let Some((id, version, question, body)) = current else {
-            return self
-                .insert_answer(debrief, rep, slot, answer, now)
-                .map(|()| true);
+            return self.insert_answer(debrief, rep, slot, answer, now).map(|()| true);
         };
         if question == answer.question && body == answer.body {
             return Ok(false);
@@ -114,13 +106,7 @@ impl Tx<'_> {
                 "UPDATE answer SET question = ?2, body = ?3, version = ?4, written_at = ?5
                  WHERE id = ?1",
             )?
-            .execute((
-                id,
-                &answer.question,
-                &answer.body,
-                version + 1,
-                seconds(now),
-            ))
+            .execute((id, &answer.question, &answer.body, version + 1, seconds(now)))
             .context("change an answer")?;
         Ok(true)
     }
@@ -166,10 +152,7 @@ impl Tx<'_> {
         if !exists {
             return Ok(false);
         }
-        let empty = Answer {
-            question: String::new(),
-            body: String::new(),
-        };
+        let empty = Answer { question: String::new(), body: String::new() };
         self.write_answer(debrief, rep, slot, &empty, now)
     }
 
@@ -180,13 +163,7 @@ impl Tx<'_> {
         )?;
         let rows = statement.query_map([debrief.0], |row| {
             let slot: String = row.get(0)?;
-            Ok((
-                slot,
-                Answer {
-                    question: row.get(1)?,
-                    body: row.get(2)?,
-                },
-            ))
+            Ok((slot, Answer { question: row.get(1)?, body: row.get(2)? }))
         })?;
         let mut answers = Answers::new();
         for row in rows {
@@ -209,8 +186,7 @@ impl Tx<'_> {
              ORDER BY version",
         )?;
         let rows = statement.query_map((debrief.0, slot.as_str()), |row| row.get(0))?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("read versions")
+        rows.collect::<rusqlite::Result<_>>().context("read versions")
     }
 
     /// Keeps text whose meeting is not known yet.
@@ -226,10 +202,9 @@ impl Tx<'_> {
                 "INSERT INTO pending_text (person_id, body, channel, ts, written_at)
                  VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
             )?
-            .query_row(
-                (person.0, body, &message.channel, &message.ts, seconds(now)),
-                |row| row.get(0),
-            )
+            .query_row((person.0, body, &message.channel, &message.ts, seconds(now)), |row| {
+                row.get(0)
+            })
             .context("keep a text")
     }
 
@@ -269,10 +244,7 @@ impl Tx<'_> {
 
     /// The kept text that stands at `message`.
     pub fn text_at(&self, message: &MessageRef) -> anyhow::Result<Option<PendingText>> {
-        self.texts(
-            "WHERE channel = ?1 AND ts = ?2",
-            (&message.channel, &message.ts),
-        )
+        self.texts("WHERE channel = ?1 AND ts = ?2", (&message.channel, &message.ts))
     }
 
     pub fn discard_text(&self, id: i64) -> anyhow::Result<()> {

@@ -90,10 +90,8 @@ impl Tx<'_> {
 
     /// The debrief whose prompt or reminder stands at `message`.
     pub fn debrief_at(&self, message: &MessageRef) -> anyhow::Result<Option<Debrief>> {
-        let found = self.one_debrief(
-            "WHERE channel = ?1 AND ts = ?2",
-            (&message.channel, &message.ts),
-        )?;
+        let found =
+            self.one_debrief("WHERE channel = ?1 AND ts = ?2", (&message.channel, &message.ts))?;
         if found.is_some() {
             return Ok(found);
         }
@@ -123,16 +121,15 @@ impl Tx<'_> {
             let identity = (row.get(0)?, moment(row.get(1)?));
             Ok((identity, State::parse(&state).unwrap_or(State::Withdrawn)))
         })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("read what became of meetings")
+        rows.collect::<rusqlite::Result<_>>().context("read what became of meetings")
     }
 
     /// Plans that are due, of people who can be asked, oldest first.
     pub fn due_debriefs(&self, now: Timestamp, most: u32) -> anyhow::Result<Vec<Debrief>> {
         self.debriefs(
-            "JOIN person ON person.id = debrief.rep_id
-             WHERE state = 'planned' AND due_at <= ?1
-               AND person.is_active = 1 AND person.standing = 'member'
+            "WHERE state = 'planned' AND due_at <= ?1
+               AND EXISTS (SELECT 1 FROM person WHERE person.id = debrief.rep_id
+                   AND is_active = 1 AND standing = 'member')
              ORDER BY due_at, debrief.id LIMIT ?2",
             (seconds(now), most),
         )
@@ -397,7 +394,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// When something planned, reminded or expiring next needs us.
+    /// When something planned, reminded or expiring next needs us, of people who can be reached.
     pub fn next_due_at(&self) -> anyhow::Result<Option<Timestamp>> {
         let next: Option<i64> = self
             .0
@@ -405,10 +402,7 @@ impl Tx<'_> {
                 "SELECT min(at) FROM (
                     SELECT min(due_at) AS at FROM debrief WHERE state = 'planned'
                     UNION ALL SELECT min(remind_at) FROM debrief WHERE state = 'asked'
-                    UNION ALL SELECT min(expires_at) FROM debrief WHERE state = 'asked'
-                    UNION ALL SELECT min(not_before) FROM outbox
-                        WHERE state IN ('queued', 'uncertain')
-                    UNION ALL SELECT min(next_at) FROM feed)",
+                    UNION ALL SELECT min(expires_at) FROM debrief WHERE state = 'asked')",
             )?
             .query_row([], |row| row.get(0))
             .context("find what is due next")?;
@@ -422,8 +416,7 @@ impl Tx<'_> {
     ) -> anyhow::Result<Vec<Debrief>> {
         let mut statement = self.0.prepare_cached(&format!("{DEBRIEF}{rest}"))?;
         let rows = statement.query_map(parameters, debrief_from)?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("read debriefs")
+        rows.collect::<rusqlite::Result<_>>().context("read debriefs")
     }
 
     fn one_debrief(
@@ -437,8 +430,7 @@ impl Tx<'_> {
     fn ids(&self, sql: &str, parameters: impl rusqlite::Params) -> anyhow::Result<Vec<DebriefId>> {
         let mut statement = self.0.prepare_cached(sql)?;
         let rows = statement.query_map(parameters, |row| row.get(0).map(DebriefId))?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("list debriefs")
+        rows.collect::<rusqlite::Result<_>>().context("list debriefs")
     }
 }
 
@@ -464,9 +456,7 @@ fn debrief_from(row: &Row<'_>) -> rusqlite::Result<Debrief> {
         next_step_on: next_step_on.and_then(|date| date.parse().ok()),
         rough: row.get("is_rough")?,
         locked: row.get("is_locked")?,
-        message: channel
-            .zip(ts)
-            .map(|(channel, ts)| MessageRef { channel, ts }),
+        message: channel.zip(ts).map(|(channel, ts)| MessageRef { channel, ts }),
         revision: row.get("revision")?,
         uid: row.get("uid")?,
         title: row.get("title")?,

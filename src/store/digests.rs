@@ -26,20 +26,13 @@ impl Tx<'_> {
                 "INSERT INTO digest (manager_id, local_date, slot_at, created_at)
                  VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
             )?
-            .execute((
-                manager.0,
-                local_date.to_string(),
-                seconds(slot_at),
-                seconds(now),
-            ))
+            .execute((manager.0, local_date.to_string(), seconds(slot_at), seconds(now)))
             .context("claim a digest")?;
         Ok(made == 1)
     }
 
     pub fn has_digest(&self, manager: PersonId, local_date: Date) -> anyhow::Result<bool> {
-        Ok(self
-            .digest_slot(manager, &local_date.to_string())?
-            .is_some())
+        Ok(self.digest_slot(manager, &local_date.to_string())?.is_some())
     }
 
     /// The slot of a digest that was claimed.
@@ -73,9 +66,7 @@ impl Tx<'_> {
         window: (Timestamp, Timestamp),
         open_taps: &[String],
     ) -> anyhow::Result<Vec<HistoryEntry>> {
-        let since = self
-            .manager_of(rep)?
-            .map_or(Timestamp::MAX, |(_, since)| since);
+        let since = self.manager_of(rep)?.map_or(Timestamp::MAX, |(_, since)| since);
         let debriefs = self.debriefs(
             "WHERE debrief.rep_id = :rep AND answered_at >= :from AND answered_at < :to
                AND answered_at >= :since
@@ -103,9 +94,7 @@ impl Tx<'_> {
                  WHERE meeting.rep_id = ?1 AND ends_at >= ?2 AND ends_at < ?3 AND is_customer = 1
                    AND coalesce(state, 'planned') NOT IN ('withdrawn', 'not_held')",
             )?
-            .query_row((rep.0, seconds(window.0), seconds(window.1)), |row| {
-                row.get(0)
-            })
+            .query_row((rep.0, seconds(window.0), seconds(window.1)), |row| row.get(0))
             .context("count meetings")
     }
 
@@ -123,9 +112,8 @@ impl Tx<'_> {
         let rows = statement.query_map((rep.0, seconds(window.0), seconds(window.1)), |row| {
             Ok((row.get::<_, String>(0)?, row.get(1)?))
         })?;
-        let rows: Vec<(String, u32)> = rows
-            .collect::<rusqlite::Result<_>>()
-            .context("count endings")?;
+        let rows: Vec<(String, u32)> =
+            rows.collect::<rusqlite::Result<_>>().context("count endings")?;
         Ok(rows
             .into_iter()
             .filter_map(|(outcome, count)| Outcome::parse(&outcome).map(|known| (known, count)))

@@ -35,8 +35,17 @@ impl Tx<'_> {
             "SELECT person_id FROM feed WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2",
         )?;
         let rows = statement.query_map((seconds(now), most), |row| row.get(0).map(PersonId))?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("list due calendars")
+        rows.collect::<rusqlite::Result<_>>().context("list due calendars")
+    }
+
+    /// When a calendar is to be read next.
+    pub fn next_feed_at(&self) -> anyhow::Result<Option<Timestamp>> {
+        let next: Option<i64> = self
+            .0
+            .prepare_cached("SELECT min(next_at) FROM feed")?
+            .query_row([], |row| row.get(0))
+            .context("find the next calendar")?;
+        Ok(next.map(moment))
     }
 
     pub fn feed(&self, person: PersonId) -> anyhow::Result<Option<Feed>> {
@@ -151,7 +160,6 @@ impl Tx<'_> {
                 problem: row.get(2)?,
             })
         })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("read how calendars are doing")
+        rows.collect::<rusqlite::Result<_>>().context("read how calendars are doing")
     }
 }

@@ -94,11 +94,7 @@ impl Tx<'_> {
         debrief: Debrief,
         open_taps: &[String],
     ) -> anyhow::Result<HistoryEntry> {
-        let lock = if debrief.locked {
-            Lock::OnlyMe
-        } else {
-            Lock::Open
-        };
+        let lock = if debrief.locked { Lock::OnlyMe } else { Lock::Open };
         let mut answers = self.answers(debrief.id)?;
         let before = answers.len();
         answers.retain(|slot, answer| {
@@ -111,11 +107,7 @@ impl Tx<'_> {
             may_see(viewer, item, lock)
         });
         let withheld = debrief.locked && answers.len() < before;
-        Ok(HistoryEntry {
-            debrief,
-            answers,
-            withheld,
-        })
+        Ok(HistoryEntry { debrief, answers, withheld })
     }
 }
 
@@ -125,10 +117,7 @@ fn is_open(tap: &str, open_taps: &[String]) -> bool {
 }
 
 fn like_pattern(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\\\")
-        .replace('%', "\\%")
-        .replace('_', "\\_");
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }
 
@@ -145,11 +134,7 @@ fn match_expression(rep: PersonId, words: &[String]) -> Option<String> {
         // Words without a letter match nothing, unlike no words at all.
         return (!words.is_empty()).then(|| "scope : \"nobody\"".to_owned());
     }
-    Some(format!(
-        "scope : \"r{}\" AND {}",
-        rep.0,
-        quoted.join(" AND ")
-    ))
+    Some(format!("scope : \"r{}\" AND {}", rep.0, quoted.join(" AND ")))
 }
 
 #[cfg(test)]
@@ -164,11 +149,7 @@ mod tests {
             "scope : \"r1\" AND body : \"scope:r2\"\" OR \"\"x\" * AND body : \"price\" *"
         );
         assert_eq!(match_expression(PersonId(1), &[]), None);
-        assert!(
-            match_expression(PersonId(1), &["--".to_owned()])
-                .unwrap()
-                .contains("nobody")
-        );
+        assert!(match_expression(PersonId(1), &["--".to_owned()]).unwrap().contains("nobody"));
     }
 
     #[test]

@@ -14,10 +14,7 @@ impl Tx<'_> {
         )?;
         let mut all_new = true;
         for key in keys {
-            all_new &= insert
-                .execute((key, seconds(now)))
-                .context("note a delivery")?
-                == 1;
+            all_new &= insert.execute((key, seconds(now))).context("note a delivery")? == 1;
         }
         Ok(all_new)
     }

@@ -85,8 +85,7 @@ impl Tx<'_> {
         let rows = statement.query_map((rep.0, seconds(window.0), seconds(window.1)), |row| {
             Ok(((row.get(0)?, moment(row.get(1)?)), row.get(2)?))
         })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("list known meetings")
+        rows.collect::<rusqlite::Result<_>>().context("list known meetings")
     }
 
     /// A meeting that is no longer in the calendar takes nobody's time.
@@ -111,8 +110,7 @@ impl Tx<'_> {
         let rows = statement.query_map((rep.0, seconds(since)), |row| {
             Ok((row.get(0)?, moment(row.get(1)?), moment(row.get(2)?)))
         })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("read busy times")
+        rows.collect::<rusqlite::Result<_>>().context("read busy times")
     }
 
     /// All of a rep's debriefs that were not asked about yet.
@@ -143,10 +141,7 @@ impl Tx<'_> {
             .query_row((rep.0, uid), |row| {
                 Ok(Guess {
                     kind: Kind::parse(&row.get::<_, String>(0)?).unwrap_or(Kind::Other),
-                    account: Account {
-                        key: row.get(1)?,
-                        name: row.get(2)?,
-                    },
+                    account: Account { key: row.get(1)?, name: row.get(2)? },
                 })
             })
             .optional()
@@ -160,14 +155,10 @@ impl Tx<'_> {
         )?;
         let rows = statement.query_map([rep.0], |row| {
             let kind = Kind::parse(&row.get::<_, String>(1)?).unwrap_or(Kind::Other);
-            let account = Account {
-                key: row.get(2)?,
-                name: row.get(3)?,
-            };
+            let account = Account { key: row.get(2)?, name: row.get(3)? };
             Ok((row.get(0)?, Guess { kind, account }))
         })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("read corrections")
+        rows.collect::<rusqlite::Result<_>>().context("read corrections")
     }
 
     /// Corrects one meeting and every other one of its series that is known.

@@ -19,6 +19,7 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -32,7 +33,7 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     /// Held as long as we live, so that a second process is refused.
-    _lock: File,
+    lock: Mutex<Option<File>>,
 }
 
 /// A transaction, or a consistent view for reading.
@@ -50,11 +51,15 @@ impl Store {
             Connection::open(path).with_context(|| format!("open the store {}", path.display()))?;
         schema::prepare(&mut connection, path, now)?;
         let readers = Readers::open(path)?;
-        Ok(Self {
-            writer: Writer::start(connection)?,
-            readers,
-            _lock: lock,
-        })
+        Ok(Self { writer: Writer::start(connection)?, readers, lock: Mutex::new(Some(lock)) })
+    }
+
+    /// Finishes what is queued, closes the file and lets another process have it, whoever still
+    /// holds on to this store. Blocks meanwhile; everything asked of it later fails.
+    pub fn close(&self) {
+        self.readers.close();
+        self.writer.close();
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Runs `work` in a transaction and returns once it is on disk; an error rolls it back.
@@ -90,10 +95,7 @@ pub fn peek<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> 
 /// An advisory lock beside the file; the operating system frees it when we die.
 fn claim(path: &Path) -> anyhow::Result<File> {
     let beside = lock_path(path);
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("create the folder of the store {}", path.display()))?;
     }

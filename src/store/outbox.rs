@@ -28,14 +28,8 @@ pub enum OutKind {
 }
 
 impl OutKind {
-    const ALL: [Self; 6] = [
-        Self::Prompt,
-        Self::Reminder,
-        Self::Refresh,
-        Self::Digest,
-        Self::Note,
-        Self::Home,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Prompt, Self::Reminder, Self::Refresh, Self::Digest, Self::Note, Self::Home];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -142,20 +136,28 @@ impl Tx<'_> {
              LIMIT ?2",
         )?;
         let rows = statement.query_map((seconds(now), most), |row| row_from(row, now))?;
-        let rows: Vec<OutRow> = rows
-            .collect::<rusqlite::Result<_>>()
-            .context("claim messages")?;
+        let rows: Vec<OutRow> = rows.collect::<rusqlite::Result<_>>().context("claim messages")?;
         let mut claim = self.0.prepare_cached(
             "UPDATE outbox SET state = 'sending', attempts = attempts + 1,
                 first_started_at = coalesce(first_started_at, ?2)
              WHERE id = ?1",
         )?;
         for row in &rows {
-            claim
-                .execute((row.id, seconds(now)))
-                .context("claim a message")?;
+            claim.execute((row.id, seconds(now))).context("claim a message")?;
         }
         Ok(rows)
+    }
+
+    /// When a row is to be sent next.
+    pub fn next_delivery_at(&self) -> anyhow::Result<Option<Timestamp>> {
+        let next: Option<i64> = self
+            .0
+            .prepare_cached(
+                "SELECT min(not_before) FROM outbox WHERE state IN ('queued', 'uncertain')",
+            )?
+            .query_row([], |row| row.get(0))
+            .context("find the next message")?;
+        Ok(next.map(moment))
     }
 
     /// Rows that a dead process was sending: nobody knows their fate.
@@ -213,10 +215,8 @@ impl Tx<'_> {
              WHERE kind = ?1 AND subject = ?2 AND state IN ('uncertain', 'sending') AND ts IS NULL
              RETURNING id",
         )?;
-        let mut rows = statement.query_map(
-            (kind.as_str(), subject, &message.channel, &message.ts),
-            |row| row.get(0),
-        )?;
+        let mut rows = statement
+            .query_map((kind.as_str(), subject, &message.channel, &message.ts), |row| row.get(0))?;
         rows.next().transpose().context("adopt a message")
     }
 
@@ -231,16 +231,9 @@ impl Tx<'_> {
              WHERE kind = ?1 AND subject = ?2 AND ts IS NOT NULL ORDER BY id",
         )?;
         let rows = statement.query_map((kind.as_str(), subject), |row| {
-            Ok((
-                row.get(0)?,
-                MessageRef {
-                    channel: row.get(1)?,
-                    ts: row.get(2)?,
-                },
-            ))
+            Ok((row.get(0)?, MessageRef { channel: row.get(1)?, ts: row.get(2)? }))
         })?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("find messages")
+        rows.collect::<rusqlite::Result<_>>().context("find messages")
     }
 
     pub fn outbox_health(&self) -> anyhow::Result<OutboxHealth> {
@@ -296,13 +289,9 @@ fn row_from(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<OutRow> {
         person: PersonId(row.get("person_id")?),
         body: row.get("body")?,
         created_at: moment(row.get("created_at")?),
-        first_started_at: row
-            .get::<_, Option<i64>>("first_started_at")?
-            .map_or(now, moment),
+        first_started_at: row.get::<_, Option<i64>>("first_started_at")?.map_or(now, moment),
         uncertain: state == "uncertain",
         attempts: row.get("attempts")?,
-        at: channel
-            .zip(ts)
-            .map(|(channel, ts)| MessageRef { channel, ts }),
+        at: channel.zip(ts).map(|(channel, ts)| MessageRef { channel, ts }),
     })
 }

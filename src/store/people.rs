@@ -43,9 +43,7 @@ impl Tx<'_> {
     /// # Errors
     /// If the store fails.
     pub fn apply_roster(&self, entries: &[RosterEntry], now: Timestamp) -> anyhow::Result<()> {
-        self.0
-            .execute("UPDATE person SET is_active = 0", [])
-            .context("retire people")?;
+        self.0.execute("UPDATE person SET is_active = 0", []).context("retire people")?;
         for entry in entries {
             self.upsert_person(entry, now)?;
         }
@@ -56,11 +54,7 @@ impl Tx<'_> {
             .collect::<rusqlite::Result<_>>()
             .context("list people")?;
         for entry in entries {
-            let manager = entry
-                .manager_email
-                .as_ref()
-                .and_then(|email| ids.get(email))
-                .copied();
+            let manager = entry.manager_email.as_ref().and_then(|email| ids.get(email)).copied();
             if let Some(&rep) = ids.get(&entry.email) {
                 self.report_to(rep, manager, now)?;
             }
@@ -247,9 +241,7 @@ impl Tx<'_> {
     }
 
     pub fn person(&self, id: PersonId) -> anyhow::Result<Option<Person>> {
-        Ok(self
-            .people("SELECT {} FROM person WHERE id = ?1", [id.0])?
-            .pop())
+        Ok(self.people("SELECT {} FROM person WHERE id = ?1", [id.0])?.pop())
     }
 
     /// Somebody on today's roster, by messenger id.
@@ -269,10 +261,7 @@ impl Tx<'_> {
 
     /// Everybody on today's roster.
     pub fn everybody(&self) -> anyhow::Result<Vec<Person>> {
-        self.people(
-            "SELECT {} FROM person WHERE is_active = 1 ORDER BY name, id",
-            [],
-        )
+        self.people("SELECT {} FROM person WHERE is_active = 1 ORDER BY name, id", [])
     }
 
     /// A manager's reps today.
@@ -308,9 +297,7 @@ impl Tx<'_> {
         let Some((manager, since)) = line else {
             return Ok(None);
         };
-        Ok(self
-            .person(PersonId(manager))?
-            .map(|manager| (manager, moment(since))))
+        Ok(self.person(PersonId(manager))?.map(|manager| (manager, moment(since))))
     }
 
     /// Who `reader` is to `rep`, and from when on they may read as their manager.
@@ -319,9 +306,7 @@ impl Tx<'_> {
         reader: &Person,
         rep: PersonId,
     ) -> anyhow::Result<(Relation, Option<Timestamp>)> {
-        let line = self
-            .manager_of(rep)?
-            .filter(|(manager, _)| manager.id == reader.id);
+        let line = self.manager_of(rep)?.filter(|(manager, _)| manager.id == reader.id);
         let relation = Relation {
             same_person: reader.id == rep,
             reports_to: line.is_some(),
@@ -371,8 +356,7 @@ impl Tx<'_> {
              WHERE is_active = 1 AND standing IN ('missing', 'gone', 'outsider') ORDER BY email",
         )?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        rows.collect::<rusqlite::Result<_>>()
-            .context("list unmatched people")
+        rows.collect::<rusqlite::Result<_>>().context("list unmatched people")
     }
 
     fn people(&self, sql: &str, parameters: impl rusqlite::Params) -> anyhow::Result<Vec<Person>> {

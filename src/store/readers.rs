@@ -34,29 +34,28 @@ impl Readers {
         })
     }
 
+    /// Lets nobody read any more.
+    pub(super) fn close(&self) {
+        self.free.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     pub(super) async fn read<T, F>(&self, work: F) -> anyhow::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.free)
-            .acquire_owned()
-            .await
-            .context("the store is closed")?;
+        let permit = Arc::clone(&self.free).acquire_owned().await.context("the store is closed")?;
         let idle = Arc::clone(&self.idle);
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = connection.context("no reading connection is left")?;
             let result = (|| {
-                let tx = connection
-                    .unchecked_transaction()
-                    .context("begin reading")?;
+                let tx = connection.unchecked_transaction().context("begin reading")?;
                 work(&Tx(&tx))
             })();
-            idle.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             result
         })
         .await

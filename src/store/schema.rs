@@ -47,12 +47,8 @@ pub(super) fn prepare(
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .context("switch the store to a write-ahead log")?;
-    connection
-        .execute_batch(EVERY_CONNECTION)
-        .context("apply the store's settings")?;
-    connection
-        .execute_batch(WRITER)
-        .context("apply the writer's settings")?;
+    connection.execute_batch(EVERY_CONNECTION).context("apply the store's settings")?;
+    connection.execute_batch(WRITER).context("apply the writer's settings")?;
     migrate(connection)?;
     connection
         .execute(

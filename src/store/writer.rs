@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow, bail};
@@ -24,8 +25,8 @@ type Job = Box<dyn FnOnce(Result<&Connection, String>) -> Finish + Send>;
 type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
 
 pub(super) struct Writer {
-    queue: Option<SyncSender<Job>>,
-    thread: Option<JoinHandle<()>>,
+    queue: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -35,10 +36,7 @@ impl Writer {
             .name("store-writer".into())
             .spawn(move || serve(&connection, &jobs))
             .context("start the store's writing thread")?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) async fn transact<T, F>(&self, work: F) -> anyhow::Result<T>
@@ -61,8 +59,8 @@ impl Writer {
                 let _ = answer.send(result);
             })
         });
-        let queue = self.queue.as_ref().context("the store is closed")?;
-        match queue.try_send(job) {
+        let queue = locked(&self.queue).clone();
+        match queue.context("the store is closed")?.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => bail!("the store is overloaded"),
             Err(TrySendError::Disconnected(_)) => bail!("the store's writing thread has ended"),
@@ -71,13 +69,25 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.queue.take();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+impl Writer {
+    /// Takes nothing more, finishes what is queued and closes the file. Blocks meanwhile.
+    pub(super) fn close(&self) {
+        locked(&self.queue).take();
+        let thread = locked(&self.thread).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writing thread has panicked");
         }
     }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn serve(connection: &Connection, jobs: &Receiver<Job>) {
@@ -92,16 +102,12 @@ fn serve(connection: &Connection, jobs: &Receiver<Job>) {
 }
 
 fn commit_together(connection: &Connection, batch: Vec<Job>) {
-    let begun = connection
-        .execute_batch("BEGIN IMMEDIATE")
-        .map_err(|error| {
-            tracing::error!(%error, "cannot begin a transaction");
-            error.to_string()
-        });
-    let finishes: Vec<Finish> = batch
-        .into_iter()
-        .map(|job| job(begun.clone().map(|()| connection)))
-        .collect();
+    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| {
+        tracing::error!(%error, "cannot begin a transaction");
+        error.to_string()
+    });
+    let finishes: Vec<Finish> =
+        batch.into_iter().map(|job| job(begun.clone().map(|()| connection))).collect();
     let outcome = begun.and_then(|()| commit(connection));
     for finish in finishes {
         finish(outcome.clone());
@@ -120,16 +126,10 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    connection
-        .execute_batch("SAVEPOINT job")
-        .context("begin a job")?;
+    connection.execute_batch("SAVEPOINT job").context("begin a job")?;
     let result = catch_unwind(AssertUnwindSafe(|| work(&Tx(connection))))
         .unwrap_or_else(|_| Err(anyhow!("a write panicked; this is a bug")));
-    let ending = if result.is_ok() {
-        "RELEASE job"
-    } else {
-        "ROLLBACK TO job; RELEASE job"
-    };
+    let ending = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
     connection.execute_batch(ending).context("end a job")?;
     result
 }
