@@ -6,6 +6,7 @@
 //! everything together.
 
 pub mod calendar;
+pub mod config;
 pub mod domain;
 pub mod flows;
 pub mod playground;

@@ -1,0 +1,209 @@
+//! TOML + secrets from the environment → one valid [`Config`]; every error is one line that names
+//! the file, the line, the key and what may stand there.
+//!
+//! Relative paths mean the working directory. Tokens are not part of this: see [`secrets`].
+
+mod document;
+pub mod secrets;
+mod values;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+
+use self::document::Document;
+use crate::domain::debrief::{PromptRules, WorkingHours};
+use crate::domain::meeting::MeetingRules;
+use crate::domain::question::Questions;
+use crate::domain::schedule::Schedule;
+
+/// Everything an administrator may set, valid. It holds no secrets, so it may be shown.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Without a slash at its end.
+    pub slack_api_url: String,
+    pub store_path: PathBuf,
+    pub roster_file: PathBuf,
+    pub questions: Questions,
+    pub prompt: PromptRules,
+    pub digest_schedule: Schedule,
+    pub meetings: MeetingRules,
+    pub calendar: CalendarConfig,
+    /// Where health and metrics are served; `None` if nowhere.
+    pub http_listen: Option<SocketAddr>,
+    pub log: LogConfig,
+}
+
+/// How calendars are read (`[calendar]`).
+#[derive(Debug, Clone)]
+pub struct CalendarConfig {
+    /// From one reading of a calendar to the next.
+    pub refresh: SignedDuration,
+    /// For one reading.
+    pub timeout: SignedDuration,
+    pub max_bytes: u64,
+}
+
+/// What is logged and how (`[log]`).
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    pub level: tracing::Level,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Human,
+    Json,
+}
+
+/// The configuration cannot be used; one line that says where, why and what to write.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// Every key there is. The example file holds all of them; anything else is refused.
+const KEYS: [&str; 22] = [
+    "slack.api_url",
+    "store.path",
+    "roster.file",
+    "questions.file",
+    "prompt.delay",
+    "prompt.max_per_day",
+    "prompt.remind_after",
+    "prompt.expire_after",
+    "prompt.min_gap",
+    "prompt.hours",
+    "prompt.days",
+    "digest.schedule",
+    "meetings.own_domains",
+    "meetings.partner_domains",
+    "meetings.ignored_titles",
+    "meetings.min_length",
+    "calendar.refresh",
+    "calendar.timeout",
+    "calendar.max_bytes",
+    "http.listen",
+    "log.format",
+    "log.level",
+];
+
+impl Config {
+    /// Reads the file at `path`, and the questions file that it names, if any.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError(match error.kind() {
+                io::ErrorKind::NotFound => format!(
+                    "{file}: not found; copy config/debrief.example.toml to {file} and change what \
+                     you need"
+                ),
+                _ => format!("{file}: cannot be read: {}", reason(&error)),
+            })
+        })?;
+        Self::parse(&text, &file)
+    }
+
+    /// Reads the text of a configuration; `file_name` is for errors only.
+    pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
+        let file = Document::parse(text, file_name)?;
+        Ok(Self {
+            slack_api_url: file.text(
+                "slack.api_url",
+                "https://slack.com/api",
+                values::web_address,
+            )?,
+            store_path: file.text("store.path", "debrief.db", values::path)?,
+            roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
+            questions: questions(&file)?,
+            prompt: prompt(&file)?,
+            digest_schedule: file.text("digest.schedule", "0 8 * * MON", values::schedule)?,
+            meetings: meetings(&file)?,
+            calendar: CalendarConfig {
+                refresh: file.text("calendar.refresh", "5m", values::between("1s", "24h"))?,
+                timeout: file.text("calendar.timeout", "20s", values::between("1s", "5m"))?,
+                max_bytes: file.text("calendar.max_bytes", "32MiB", values::size)?,
+            },
+            http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
+            log: LogConfig {
+                format: file.text("log.format", "human", values::log_format)?,
+                level: file.text("log.level", "info", values::log_level)?,
+            },
+        })
+    }
+}
+
+fn prompt(file: &Document<'_>) -> Result<PromptRules, ConfigError> {
+    let (from, to) = file.text("prompt.hours", "08:00-18:00", values::hours)?;
+    let rules = PromptRules {
+        delay: file.text("prompt.delay", "5m", values::between("0s", "24h"))?,
+        max_per_day: file.count("prompt.max_per_day", 5, 1..=100)?,
+        remind_after: file.text("prompt.remind_after", "3h", values::between("1s", "7d"))?,
+        expire_after: file.text("prompt.expire_after", "24h", values::between("1s", "30d"))?,
+        min_gap: file.text("prompt.min_gap", "10m", values::between("0s", "4h"))?,
+        hours: WorkingHours { from, to, days: file.text("prompt.days", "MON-FRI", values::days)? },
+    };
+    if rules.expire_after <= rules.remind_after {
+        return Err(file.fault(
+            "prompt.expire_after",
+            "must be longer than prompt.remind_after, or nobody is reminded",
+        ));
+    }
+    Ok(rules)
+}
+
+fn meetings(file: &Document<'_>) -> Result<MeetingRules, ConfigError> {
+    let own_domains = file.list("meetings.own_domains", &[], values::domain)?;
+    if own_domains.is_empty() {
+        return Err(file.fault(
+            "meetings.own_domains",
+            "names no domain; write your own mail domains, such as own_domains = [\"example.com\"]",
+        ));
+    }
+    Ok(MeetingRules {
+        own_domains,
+        partner_domains: file.list("meetings.partner_domains", &[], values::domain)?,
+        ignored_titles: file.list(
+            "meetings.ignored_titles",
+            &["interview", "webinar", "out of office"],
+            values::title_words,
+        )?,
+        min_length: file.text("meetings.min_length", "15m", values::between("0s", "8h"))?,
+    })
+}
+
+fn questions(file: &Document<'_>) -> Result<Questions, ConfigError> {
+    let Some(path) = file.optional("questions.file", values::path)? else {
+        return Questions::built_in()
+            .map_err(|error| ConfigError(format!("built-in questions: {error}")));
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        let why = reason(&error);
+        file.fault(
+            "questions.file",
+            &format!("cannot be read: {why}; without this key the built-in questions are asked"),
+        )
+    })?;
+    Questions::parse(&text).map_err(|error| {
+        let (path, error) = (path.display(), error.to_string());
+        // "line 3: …" becomes "file:3: …", as everywhere.
+        match error.strip_prefix("line ") {
+            Some(rest) => ConfigError(format!("{path}:{rest}")),
+            None => ConfigError(format!("{path}: {error}")),
+        }
+    })
+}
+
+/// Why a file could not be read, without the number that the system adds.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "not found".into(),
+        io::ErrorKind::InvalidData => "it is not UTF-8 text".into(),
+        kind => kind.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
