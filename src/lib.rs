@@ -11,4 +11,5 @@ pub mod domain;
 pub mod flows;
 pub mod playground;
 pub mod ports;
+pub mod slack;
 pub mod store;

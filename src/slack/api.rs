@@ -1,0 +1,270 @@
+//! Calls to Slack's Web API: one connection pool, our pace, our time-outs, our errors.
+//!
+//! Every answer is read into a structure that asks for `ok`, so an answer without it (Slack behind a
+//! broken proxy, say) is an unknown fate and not a success. Answers, texts and addresses never reach
+//! a log: a call is logged as its method, its code and how long it took.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hyper_timeout::TimeoutConnector;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use slack_morphism::errors::SlackClientError;
+use slack_morphism::hyper_tokio::{SlackClientHyperConnector, SlackHyperHttpsConnector};
+use slack_morphism::{
+    SlackApiToken, SlackApiTokenValue, SlackClient, SlackClientApiCallContext,
+    SlackClientHttpConnector,
+};
+use tokio::time::Instant;
+
+use super::client::Token;
+use super::errors;
+use super::pace::{Pace, Patience};
+use crate::ports::SendError;
+
+pub(super) const CALL: Duration = Duration::from_secs(10);
+/// A trigger lives three seconds.
+pub(super) const TRIGGERED: Duration = Duration::from_millis(2500);
+
+pub(super) type Connector = SlackClientHyperConnector<TimeoutConnector<SlackHyperHttpsConnector>>;
+
+/// One workspace's Web API.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) client: Arc<SlackClient<Connector>>,
+    pub(super) app_token: SlackApiToken,
+    bot_token: SlackApiToken,
+    raw: RawApi,
+    pace: Pace,
+}
+
+/// For the one answer whose headers we need.
+#[derive(Debug)]
+struct RawApi {
+    http: reqwest::Client,
+    url: String,
+    token: Token,
+}
+
+/// Which request a method wants, and who waits for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) method: &'static str,
+    pub(super) channel: Option<&'a str>,
+    pub(super) patience: Patience,
+    pub(super) limit: Duration,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(method: &'static str) -> Self {
+        Self { method, channel: None, patience: Patience::Long, limit: CALL }
+    }
+
+    pub(super) fn to(channel: &'a str, method: &'static str) -> Self {
+        Self { channel: Some(channel), ..Self::new(method) }
+    }
+
+    /// A person waits for it.
+    pub(super) fn urgent(method: &'static str, limit: Duration) -> Self {
+        Self { patience: Patience::Short, limit, ..Self::new(method) }
+    }
+}
+
+/// An answer of which only success matters.
+#[derive(Debug, Deserialize)]
+pub(super) struct Done {}
+
+/// Any answer that Slack calls a success.
+#[derive(Debug, Deserialize)]
+struct Answer<T> {
+    ok: bool,
+    #[serde(flatten)]
+    rest: T,
+}
+
+impl Api {
+    pub(super) fn new(
+        api_url: &str,
+        bot_token: &Token,
+        app_token: &Token,
+        pace: Pace,
+    ) -> anyhow::Result<Self> {
+        // The process-wide provider is main's to install; this makes the adapter work without.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = api_url.trim_end_matches('/').to_owned();
+        let http = reqwest::Client::builder()
+            .timeout(CALL)
+            // As the library, which knows no proxies: half a connection would be worse than none.
+            .no_proxy()
+            .build()
+            .context("build the HTTP client")?;
+        Ok(Self {
+            client: Arc::new(SlackClient::new(connector(&url)?)),
+            app_token: api_token(app_token),
+            bot_token: api_token(bot_token),
+            raw: RawApi { http, url, token: bot_token.clone() },
+            pace,
+        })
+    }
+
+    /// Calls a method that takes JSON.
+    pub(super) async fn post<T: DeserializeOwned + Send>(
+        &self,
+        call: Call<'_>,
+        body: &Value,
+    ) -> Result<T, SendError> {
+        self.paced(call, async {
+            let session = self.client.open_session(&self.bot_token);
+            session.http_session_api.http_post(call.method, body, None).await
+        })
+        .await
+    }
+
+    /// Calls a method that reads, and takes its arguments from the address.
+    pub(super) async fn get<T: DeserializeOwned + Send>(
+        &self,
+        call: Call<'_>,
+        arguments: &[(&'static str, String)],
+    ) -> Result<T, SendError> {
+        let arguments: Vec<(&str, Option<&String>)> =
+            arguments.iter().map(|(name, value)| (*name, Some(value))).collect();
+        self.paced(call, async {
+            let session = self.client.open_session(&self.bot_token);
+            session.http_session_api.http_get(call.method, &arguments, None).await
+        })
+        .await
+    }
+
+    /// Whether Slack would open a socket for our app token.
+    pub(super) async fn try_socket(&self) -> Result<(), SendError> {
+        let call = Call::new("apps.connections.open");
+        let answer: Result<Done, SendError> = self
+            .paced(call, async {
+                let session = self.client.open_session(&self.app_token);
+                session.http_session_api.http_post(call.method, &serde_json::json!({}), None).await
+            })
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(
+                SendError::Halt { code } | SendError::Never { code } | SendError::Gone { code },
+            ) => Err(SendError::Halt { code: format!("app token: {code}") }),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Posts to an address that Slack gave us; it carries its own secret, so no token goes there.
+    pub(super) async fn respond(&self, url: &str, body: &Value) -> Result<(), SendError> {
+        let url =
+            url.parse().map_err(|_| SendError::Never { code: "invalid_response_url".into() })?;
+        let span = tracing::Span::none();
+        let context = SlackClientApiCallContext {
+            rate_control_params: None,
+            token: None,
+            tracing_span: &span,
+            is_sensitive_url: true,
+        };
+        let started = Instant::now();
+        let connector = &self.client.http_api.connector;
+        let sent = connector.http_post_uri::<_, Value>(url, body, context);
+        let result = match tokio::time::timeout(CALL, sent).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(errors::from_response_url(&error)),
+            Err(_) => Err(SendError::Unknown),
+        };
+        log("response_url", started, result.as_ref().err());
+        result
+    }
+
+    /// `auth.test`, with the token's scopes if Slack tells them.
+    pub(super) async fn who_am_i(&self) -> Result<(Value, Option<String>), SendError> {
+        let started = Instant::now();
+        let result = self.raw.auth_test().await;
+        log("auth.test", started, result.as_ref().err());
+        result
+    }
+
+    async fn paced<T: DeserializeOwned + Send>(
+        &self,
+        call: Call<'_>,
+        answer: impl Future<Output = Result<Answer<T>, SlackClientError>>,
+    ) -> Result<T, SendError> {
+        self.pace.wait(call.method, call.channel, call.patience).await?;
+        let started = Instant::now();
+        // The crate has no time-outs of its own.
+        let result = match tokio::time::timeout(call.limit, answer).await {
+            Ok(Ok(Answer { ok: true, rest })) => Ok(rest),
+            Ok(Err(error)) => Err(errors::from_client(&error)),
+            Ok(Ok(_)) | Err(_) => Err(SendError::Unknown),
+        };
+        if let Err(SendError::Later { after }) = &result {
+            self.pace.close(call.method, *after);
+        }
+        log(call.method, started, result.as_ref().err());
+        result
+    }
+}
+
+impl RawApi {
+    async fn auth_test(&self) -> Result<(Value, Option<String>), SendError> {
+        let answer = self
+            .http
+            .post(format!("{}/auth.test", self.url))
+            .bearer_auth(self.token.secret())
+            .send()
+            .await
+            .map_err(|error| {
+                if error.is_connect() { SendError::Later { after: 5 } } else { SendError::Unknown }
+            })?;
+        let header = |name: &str| {
+            let value = answer.headers().get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let scopes = header("x-oauth-scopes");
+        let wait = header("retry-after").and_then(|wait| wait.parse::<u64>().ok());
+        if answer.status() == reqwest::StatusCode::TOO_MANY_REQUESTS {
+            return Err(errors::limited(wait));
+        }
+        let body = answer.text().await.map_err(|_| SendError::Unknown)?;
+        let body: Value = serde_json::from_str(&body).map_err(|_| SendError::Unknown)?;
+        match body["error"].as_str() {
+            Some(code) => Err(errors::from_code(code)),
+            None if body["ok"] == true => Ok((body, scopes)),
+            None => Err(SendError::Unknown),
+        }
+    }
+}
+
+/// The connection's own time-outs are for calls that the crate makes itself.
+fn connector(url: &str) -> anyhow::Result<Connector> {
+    let https = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_native_roots()
+        .context("load the system's certificates")?
+        .https_or_http()
+        .enable_http1()
+        .enable_http2()
+        .build();
+    let mut timed = TimeoutConnector::new(https);
+    timed.set_connect_timeout(Some(Duration::from_secs(5)));
+    timed.set_read_timeout(Some(Duration::from_secs(30)));
+    timed.set_write_timeout(Some(Duration::from_secs(30)));
+    Ok(SlackClientHyperConnector::with_connector(timed).with_slack_api_url(url))
+}
+
+fn api_token(token: &Token) -> SlackApiToken {
+    SlackApiToken::new(SlackApiTokenValue(token.secret().to_owned()))
+}
+
+fn log(method: &str, started: Instant, error: Option<&SendError>) {
+    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match error {
+        None => tracing::debug!(method, duration_ms, "called Slack"),
+        Some(error) => {
+            let code = errors::code(error);
+            tracing::warn!(method, code, duration_ms, "a call to Slack failed");
+        }
+    }
+}
