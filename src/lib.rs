@@ -5,6 +5,7 @@
 //! [`calendar`] and [`slack`], the pretend workspace in [`playground`], and [`app`], which wires
 //! everything together.
 
+pub mod app;
 pub mod calendar;
 pub mod config;
 pub mod domain;

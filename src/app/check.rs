@@ -1,0 +1,261 @@
+//! `debrief check`: is everything in order? One line each, with the remedy.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+
+use crate::config::secrets::Secrets;
+use crate::config::{Config, ConfigError};
+use crate::domain::roster::{self, CalendarSource, Roster, RosterEntry};
+use crate::ports::{Calendar, CalendarRequest, Messenger, SendError};
+use crate::slack::pace::Pace;
+use crate::store;
+use crate::store::feeds::FeedHealth;
+
+/// How many calendars are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// What was found, line by line.
+struct Report<'o> {
+    out: &'o mut dyn Write,
+    wrong: bool,
+}
+
+impl Report<'_> {
+    fn good(&mut self, what: &str, found: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.out, "ok    {what:9} {found}")?)
+    }
+
+    /// Worth knowing, and no reason to fail.
+    fn note(&mut self, what: &str, found: &str) -> anyhow::Result<()> {
+        Ok(writeln!(self.out, "note  {what:9} {found}")?)
+    }
+
+    fn bad(&mut self, what: &str, found: &str) -> anyhow::Result<()> {
+        self.wrong = true;
+        Ok(writeln!(self.out, "WRONG {what:9} {found}")?)
+    }
+}
+
+/// Checks everything. Says whether all is well.
+///
+/// # Errors
+/// Only if the report cannot be written.
+pub async fn run(
+    path: &Path,
+    config: &Config,
+    secrets: Result<Secrets, ConfigError>,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<bool> {
+    let mut report = Report { out, wrong: false };
+    report.good("config", &path.display().to_string())?;
+    let roster = check_roster(config, &mut report)?;
+    let stored = check_store(config, &mut report)?;
+    check_slack(config, secrets, &mut report).await?;
+    check_calendars(config, &roster, &stored, now, &mut report).await?;
+    digest_times(config, &roster, &stored, now, &mut report)?;
+    Ok(!report.wrong)
+}
+
+fn check_roster(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Roster> {
+    let file = config.roster_file.display();
+    let text = match std::fs::read_to_string(&config.roster_file) {
+        Ok(text) => text,
+        Err(error) => {
+            let found = format!("{file}: {error}; copy config/roster.example.csv and fill it in");
+            report.bad("roster", &found)?;
+            return Ok(Roster::default());
+        }
+    };
+    let roster = roster::parse(&text);
+    for problem in &roster.problems {
+        report.bad("roster", &format!("{file}: {problem}"))?;
+    }
+    let count = |is: fn(&RosterEntry) -> bool| roster.people.iter().filter(|row| is(row)).count();
+    let found = format!(
+        "{file}: {} people, {} reps, {} calendars",
+        roster.people.len(),
+        count(|row| row.roles.rep),
+        count(|row| row.calendar.is_some()),
+    );
+    report.good("roster", &found)?;
+    Ok(roster)
+}
+
+/// What an earlier run knows.
+#[derive(Default)]
+struct Stored {
+    feeds: Vec<FeedHealth>,
+    zones: Vec<(String, TimeZone)>,
+}
+
+fn check_store(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Stored> {
+    let path = &config.store_path;
+    if !path.exists() {
+        report.good("store", &format!("{}: made at the first run", path.display()))?;
+        return Ok(Stored::default());
+    }
+    let looked = store::peek(path, |tx| {
+        let people = tx.everybody()?;
+        let zones = people.into_iter().map(|person| (person.email, person.zone)).collect();
+        let stored = Stored { feeds: tx.feeds_health()?, zones };
+        Ok((stored, tx.unmatched()?, tx.outbox_health()?))
+    });
+    let (stored, unmatched, queue) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            report.bad("store", &format!("{error:#}"))?;
+            return Ok(Stored::default());
+        }
+    };
+    let found = format!(
+        "{}: {} messages waiting, {} given up",
+        path.display(),
+        queue.queued + queue.uncertain,
+        queue.failed
+    );
+    report.good("store", &found)?;
+    for (email, standing) in unmatched {
+        let why = match standing.as_str() {
+            "missing" => "nobody in Slack has this address; correct the roster",
+            "gone" => "deactivated in Slack, or cannot be written to",
+            _ => "a guest or a bot in Slack; only members are asked",
+        };
+        report.bad("person", &format!("{email}: {why}"))?;
+    }
+    Ok(stored)
+}
+
+async fn check_slack(
+    config: &Config,
+    secrets: Result<Secrets, ConfigError>,
+    report: &mut Report<'_>,
+) -> anyhow::Result<()> {
+    let secrets = match secrets {
+        Ok(secrets) => secrets,
+        Err(error) => return report.bad("slack", &error.to_string()),
+    };
+    let greeted = super::messenger(config, &secrets, Pace::slack())?.preflight().await;
+    match greeted {
+        Ok(who) if who.missing_scopes.is_empty() => {
+            report.good("slack", &format!("workspace {}, scopes complete", who.team_name))
+        }
+        Ok(who) => {
+            let missing = who.missing_scopes.join(", ");
+            let found = format!(
+                "the bot token lacks {missing}; add them under “OAuth & Permissions” and install \
+                 the app again"
+            );
+            report.bad("slack", &found)
+        }
+        Err(SendError::Later { .. } | SendError::Unknown) => {
+            let found =
+                format!("{} does not answer; is this machine online?", config.slack_api_url);
+            report.bad("slack", &found)
+        }
+        Err(error) => report.bad("slack", &format!("{error}: {}", super::refusal_help())),
+    }
+}
+
+async fn check_calendars(
+    config: &Config,
+    roster: &Roster,
+    stored: &Stored,
+    now: Timestamp,
+    report: &mut Report<'_>,
+) -> anyhow::Result<()> {
+    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config)?);
+    let mut waiting = roster
+        .people
+        .iter()
+        .filter_map(|row| Some((row.email.clone(), row.calendar.clone()?)))
+        .collect::<Vec<_>>()
+        .into_iter();
+    let mut reading = JoinSet::new();
+    let mut found: Vec<(String, Result<String, String>)> = Vec::new();
+    loop {
+        while reading.len() < AT_ONCE {
+            let Some((email, source)) = waiting.next() else {
+                break;
+            };
+            let calendar = Arc::clone(&calendar);
+            reading.spawn(async move { (email, read(&*calendar, source, now).await) });
+        }
+        match reading.join_next().await {
+            None => break,
+            Some(one) => found.push(one?),
+        }
+    }
+    found.sort();
+    for (email, result) in found {
+        match result {
+            Ok(line) => report.good("calendar", &format!("{email}: {line}"))?,
+            Err(problem) => {
+                let last = stored.feeds.iter().find(|feed| feed.email == email);
+                let last = match last.and_then(|feed| feed.good_at) {
+                    Some(at) => format!("; in use is the state of {at}"),
+                    None => String::new(),
+                };
+                report.bad("calendar", &format!("{email}: {problem}{last}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn read(
+    calendar: &dyn Calendar,
+    source: CalendarSource,
+    now: Timestamp,
+) -> Result<String, String> {
+    let window = (now, now + SignedDuration::from_hours(7 * 24));
+    let request = CalendarRequest { source, zone: TimeZone::UTC, window, known: None };
+    let reading = calendar.read(&request).await.map_err(|error| error.reason)?;
+    let meetings = reading.occurrences.len();
+    let warnings = match reading.warnings.as_slice() {
+        [] => String::new(),
+        [first, rest @ ..] => format!("; {first} ({} more)", rest.len()),
+    };
+    Ok(format!("{meetings} meetings in the next 7 days{warnings}"))
+}
+
+/// The next three digests, once for each zone that a manager lives in.
+fn digest_times(
+    config: &Config,
+    roster: &Roster,
+    stored: &Stored,
+    now: Timestamp,
+    report: &mut Report<'_>,
+) -> anyhow::Result<()> {
+    let zone_of = |row: &RosterEntry| {
+        let own = row.zone.as_deref().and_then(|zone| TimeZone::get(zone).ok());
+        let known = || stored.zones.iter().find(|(email, _)| *email == row.email);
+        own.or_else(|| known().map(|(_, zone)| zone.clone())).unwrap_or(TimeZone::UTC)
+    };
+    let mut zones: Vec<TimeZone> = Vec::new();
+    for manager in roster.people.iter().filter(|row| row.roles.manager) {
+        let zone = zone_of(manager);
+        if !zones.contains(&zone) {
+            zones.push(zone);
+        }
+    }
+    if zones.is_empty() {
+        return report.note("digest", "the roster has no manager, so no digest is sent");
+    }
+    for zone in zones {
+        let times: Vec<String> = config
+            .digest_schedule
+            .upcoming(now, &zone, 3)
+            .into_iter()
+            .map(|slot| slot.at.to_zoned(zone.clone()).strftime("%a %-d %b %H:%M").to_string())
+            .collect();
+        let name = zone.iana_name().unwrap_or("UTC");
+        report.good("digest", &format!("{} ({name})", times.join(", ")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! The commands that look at things without disturbing a running bot: `explain`, `digest`,
+//! `migrate`.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::config::Config;
+use crate::domain::roster::{self, RosterEntry};
+use crate::flows::explain::{self, Known, Subject};
+use crate::flows::{Rules, digest};
+use crate::store::{self, Store, schema};
+
+/// Explains one rep's day. `date` is in the rep's zone; without it, today.
+///
+/// # Errors
+/// If the rep is not on the roster or has no calendar, or if it cannot be read.
+pub async fn explain(
+    config: &Config,
+    rep: &str,
+    date: Option<Date>,
+    form: Form,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let entry = on_roster(config, rep)?;
+    let Some(source) = entry.calendar.clone() else {
+        bail!("{rep} has no calendar in {}", config.roster_file.display());
+    };
+    let (known, chat_zone) = known(&config.store_path, &entry.email)?;
+    let zone = zone_of(&entry, chat_zone);
+    let date = date.unwrap_or_else(|| now.to_zoned(zone.clone()).date());
+    let subject = Subject { email: entry.email, source, zone, known };
+    let rules: Rules = super::rules(config);
+    let day = explain::day(&super::calendar(config)?, &rules, &subject, date)
+        .await
+        .with_context(|| format!("read the calendar of {rep}"))?;
+    match form {
+        Form::Text => write!(out, "{day}")?,
+        Form::Json => {
+            serde_json::to_writer_pretty(&mut *out, &day)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(())
+}
+
+/// How a command prints its findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Text,
+    Json,
+}
+
+/// Prints a manager's digest of the seven days until now, without sending it.
+///
+/// # Errors
+/// If there is no store yet, or nobody of that address manages anybody.
+pub fn digest(
+    config: &Config,
+    manager: &str,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let rules = super::rules(config);
+    let address = manager.to_lowercase();
+    let card = peek(&config.store_path, |tx| {
+        let Some(manager) = tx.person_by_email(&address)? else {
+            bail!("nobody on the roster has the address {manager}");
+        };
+        if tx.team_of(manager.id)?.is_empty() {
+            bail!("the roster names nobody who reports to {}", manager.email);
+        }
+        digest::preview(tx, &rules, &manager, now)
+    })?;
+    writeln!(out, "{}", card.text)?;
+    Ok(())
+}
+
+/// Creates the store or brings it up to date.
+///
+/// # Errors
+/// If another process uses it, or it is not ours.
+pub fn migrate(config: &Config, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<()> {
+    let path = &config.store_path;
+    drop(Store::open(path, now)?);
+    writeln!(out, "{}: schema {}, up to date", path.display(), schema::MIGRATIONS.len())?;
+    Ok(())
+}
+
+/// Looks into a store that must exist.
+pub(super) fn peek<T>(
+    path: &Path,
+    look: impl FnOnce(&store::Tx<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    if !path.exists() {
+        bail!("there is no store {} yet; `debrief run` makes it", path.display());
+    }
+    store::peek(path, look)
+}
+
+/// The row of `email` in the roster file.
+pub(super) fn on_roster(config: &Config, email: &str) -> anyhow::Result<RosterEntry> {
+    let file = &config.roster_file;
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("read the roster {}", file.display()))?;
+    let email = email.to_lowercase();
+    let mut people = roster::parse(&text).people.into_iter();
+    people.find(|entry| entry.email == email).with_context(|| {
+        format!("{email} is not in {}; `debrief check` tells more", file.display())
+    })
+}
+
+fn known(store: &Path, email: &str) -> anyhow::Result<(Known, Option<TimeZone>)> {
+    if !store.exists() {
+        return Ok((Known::default(), None));
+    }
+    store::peek(store, |tx| explain::known(tx, email))
+}
+
+/// The roster's zone, else Slack's as the store remembers it, else UTC.
+fn zone_of(entry: &RosterEntry, chat_zone: Option<TimeZone>) -> TimeZone {
+    let own = entry.zone.as_deref().and_then(|zone| TimeZone::get(zone).ok());
+    own.or(chat_zone).unwrap_or(TimeZone::UTC)
+}
