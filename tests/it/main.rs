@@ -1,1 +1,10 @@
-//! Stories about what people see, in one binary.
+//! Stories about what people see, the wire, the house rules, the migrations.
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod architecture;
+mod cli;
+mod migrations;
+mod page;
+mod stories;
+mod wire;
+mod world;

@@ -1,0 +1,7 @@
+//! What people see.
+
+mod answering;
+mod asking;
+mod digest;
+mod history;
+mod roster;
