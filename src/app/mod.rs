@@ -227,13 +227,7 @@ async fn greet(messenger: &SlackMessenger) -> anyhow::Result<Identity> {
     loop {
         let error = match messenger.preflight().await {
             Ok(identity) => {
-                if !identity.missing_scopes.is_empty() {
-                    bail!(
-                        "the bot token lacks the scopes {}; add them under “OAuth & Permissions” \
-                         and install the app again",
-                        identity.missing_scopes.join(", ")
-                    );
-                }
+                check_scopes(&identity)?;
                 return Ok(identity);
             }
             Err(error) => error,
@@ -247,6 +241,25 @@ async fn greet(messenger: &SlackMessenger) -> anyhow::Result<Identity> {
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
+}
+
+/// Without some scopes nobody can be asked; without others only a part is missing.
+fn check_scopes(identity: &Identity) -> anyhow::Result<()> {
+    const NEEDED: [&str; 4] = ["chat:write", "im:write", "users:read", "users:read.email"];
+    let missing = &identity.missing_scopes;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let said = format!(
+        "the bot token lacks the scopes {}; add them under “OAuth & Permissions” and install the \
+         app again",
+        missing.join(", ")
+    );
+    if missing.iter().any(|scope| NEEDED.contains(&scope.as_str())) {
+        bail!(said);
+    }
+    tracing::error!("{said}");
+    Ok(())
 }
 
 fn refusal_help() -> &'static str {
