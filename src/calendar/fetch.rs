@@ -29,6 +29,8 @@ pub(super) fn client(settings: &CalendarSettings) -> anyhow::Result<Client> {
         .timeout(settings.timeout)
         .connect_timeout(settings.timeout)
         .redirect(Policy::limited(MOST_REDIRECTS))
+        // The address is a secret; it is not told to where a redirect leads.
+        .referer(false)
         .user_agent(concat!("debrief/", env!("CARGO_PKG_VERSION")))
         .build()?)
 }

@@ -17,6 +17,8 @@ use super::zone::as_if_utc;
 const MOST_STEPS: u32 = 100_000;
 /// Results of one rule within the window.
 const MOST_FOUND: usize = 20_000;
+/// Of one period, which the engine builds at once.
+const LARGEST_SET: usize = 100_000;
 /// For all rules of one reading together.
 const MOST_TIME: Duration = Duration::from_secs(5);
 
@@ -61,6 +63,9 @@ pub(super) fn expand(
     if plain.interval == Some(0) {
         return Err(RuleTrouble::NotUnderstood);
     }
+    if set_size(rule) > LARGEST_SET || budget.is_spent() {
+        return Err(RuleTrouble::TooLong);
+    }
     let text = plain.to_string();
     let mut parsed: RRule<Unvalidated> = text.parse().map_err(|_| RuleTrouble::NotUnderstood)?;
     let from = as_if_utc(window.0).ok_or(RuleTrouble::NotUnderstood)?;
@@ -90,6 +95,18 @@ pub(super) fn expand(
         }
     }
     Ok(found)
+}
+
+/// How many times one period of a rule may hold.
+fn set_size(rule: &ICalendarRecurrenceRule) -> usize {
+    let days = match rule.freq {
+        ICalendarFrequency::Yearly => 366,
+        ICalendarFrequency::Monthly => 31,
+        ICalendarFrequency::Weekly => 7,
+        _ => 1,
+    };
+    let times = [&rule.byhour, &rule.byminute, &rule.bysecond];
+    times.into_iter().fold(days, |size, part| size.saturating_mul(part.len().max(1)))
 }
 
 /// A later start that gives the same results from `from` on: a whole number of intervals ahead.

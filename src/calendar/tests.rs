@@ -227,6 +227,27 @@ fn a_hostile_rule_is_given_up_and_an_old_one_is_not() {
     let parsed = parse(calendar(&[counted, never]).as_bytes(), &berlin());
     let (_, troubles) = occurrences(parsed.events, (at(MARCH.0), at(MARCH.1)));
     assert_eq!(troubles.rules_too_long, 1);
+    let all = |most: u32| (0..most).map(|part| part.to_string()).collect::<Vec<_>>().join(",");
+    let bomb = format!(
+        "UID:a\nDTSTART:20250101T000000Z\nRRULE:FREQ=YEARLY;BYHOUR={};BYMINUTE={};BYSECOND={}",
+        all(24),
+        all(60),
+        all(60)
+    );
+    let parsed = parse(calendar(&[&bomb]).as_bytes(), &berlin());
+    let (_, troubles) = occurrences(parsed.events, (at(MARCH.0), at(MARCH.1)));
+    assert_eq!(troubles.rules_too_long, 1);
+}
+
+#[test]
+fn a_start_that_does_not_fit_its_rule_comes_first_and_is_not_counted() {
+    // The standard leaves this open; calendars in use show the start, and COUNT more.
+    let event = "UID:a\nDTSTART;TZID=Europe/Berlin:20260305T090000\nDURATION:PT30M\n\
+                 RRULE:FREQ=WEEKLY;BYDAY=MO;COUNT=2";
+    assert_eq!(
+        told(&[event], MARCH.0, MARCH.1),
+        ["26-03-05 09:00–09:30", "26-03-09 09:00–09:30", "26-03-16 09:00–09:30"]
+    );
 }
 
 proptest! {
