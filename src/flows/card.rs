@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{Rules, words};
 use crate::domain::debrief::{Outcome, Snooze, State};
+use crate::domain::digest::shortened;
 use crate::domain::person::Person;
 use crate::ports::inbound::Control;
 use crate::ports::outbound::{Button, Card, Ending, Note, PromptCard, PromptStage};
@@ -194,13 +195,4 @@ fn answered(tx: &Tx<'_>, rules: &Rules, debrief: &Debrief) -> anyhow::Result<Pro
 
 pub fn button(label: &str, control: Control, primary: bool) -> Button {
     Button { label: label.to_owned(), control, primary }
-}
-
-/// At most `most` characters on one line.
-pub fn shortened(text: &str, most: usize) -> String {
-    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if flat.chars().count() <= most {
-        return flat;
-    }
-    flat.chars().take(most - 1).chain(['…']).collect()
 }

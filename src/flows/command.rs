@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::respond::{Filling, Then, says};
 use super::{Bot, Rules, card, history, log, words};
+use crate::domain::digest::shortened;
 use crate::domain::meeting::{Guess, Kind, account_from_text};
 use crate::domain::person::{Person, PersonId};
 use crate::ports::inbound::{Control, ReplyTo};
@@ -73,7 +74,7 @@ pub fn parse(text: &str) -> Result<Command, String> {
                 || "`/debrief help` lists what I understand.".to_owned(),
                 |known| format!("Did you mean `/debrief {known}`?"),
             );
-            return Err(format!("I don't know “{}”. {hint}", card::shortened(other, 40)));
+            return Err(format!("I don't know “{}”. {hint}", shortened(other, 40)));
         }
     })
 }
@@ -101,7 +102,7 @@ pub fn take(
     key: &str,
     now: Timestamp,
 ) -> anyhow::Result<Then> {
-    let whisper = |whisper: Whisper| Then::Whisper { to: reply_to.clone(), whisper };
+    let whisper = |whisper: Whisper| Then::Whisper { to: Some(reply_to.clone()), whisper };
     let command = match parse(text) {
         Ok(command) => command,
         Err(problem) => return Ok(whisper(says(&problem))),

@@ -33,7 +33,9 @@ pub async fn run(
         }
         Then::Whisper { to, whisper } => {
             close_unfilled(bot, opening, &whisper).await;
-            told(bot.messenger.whisper(&to, &whisper).await, "whisper");
+            if let Some(to) = to {
+                told(bot.messenger.whisper(&to, &whisper).await, "whisper");
+            }
         }
         Then::Reply { to, reader, command } => {
             let whisper = command::reply(bot, reader, command, now).await?;

@@ -10,6 +10,7 @@ use jiff::civil::Date;
 
 use super::{Rules, card, tap};
 use crate::domain::debrief::{Outcome, State};
+use crate::domain::digest::shortened;
 use crate::domain::person::Person;
 use crate::domain::privacy::Lock;
 use crate::domain::question::{Asked, AskedTap, says_rough};
@@ -76,7 +77,7 @@ pub fn answer_form(
     }
     Ok(Modal::Form(Form {
         id: FormId::Answer(debrief.id),
-        title: card::shortened(&debrief.account, 24),
+        title: shortened(&debrief.account, 24),
         submit: "Save".into(),
         intro,
         fields,

@@ -44,8 +44,9 @@ pub enum Then {
         view: ViewId,
         values: FormValues,
     },
+    /// Said where they acted, and in the modal that was opened for nothing.
     Whisper {
-        to: ReplyTo,
+        to: Option<ReplyTo>,
         whisper: Whisper,
     },
     /// Look something up and whisper it.
@@ -104,10 +105,7 @@ pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
                 // Shown under a field, with everything typed still in place.
                 Ack::FormErrors([("ended".to_owned(), sorry.to_owned())].into())
             });
-            let then = match reply_to {
-                Some(to) => Then::Whisper { to, whisper: says(sorry) },
-                None => Then::Nothing,
-            };
+            let then = Then::Whisper { to: reply_to, whisper: says(sorry) };
             Response { ack, then }
         }
     }
@@ -173,10 +171,7 @@ fn plain() -> Response {
 }
 
 fn refused(what: &What, why: &str) -> Response {
-    let then = match reply_to(what) {
-        Some(to) => Then::Whisper { to, whisper: says(why) },
-        None => Then::Nothing,
-    };
+    let then = Then::Whisper { to: reply_to(what), whisper: says(why) };
     Response { ack: Some(Ack::Plain), then }
 }
 
@@ -223,10 +218,7 @@ fn tapped(
     tap: &Tap,
     now: Timestamp,
 ) -> anyhow::Result<Then> {
-    let whisper = |text: String| match &tap.reply_to {
-        Some(to) => Then::Whisper { to: to.clone(), whisper: says(&text) },
-        None => Then::Nothing,
-    };
+    let whisper = |text: String| Then::Whisper { to: tap.reply_to.clone(), whisper: says(&text) };
     match &tap.control {
         Control::History { query, before } => Ok(match &tap.reply_to {
             Some(to) => Then::HistoryPage {
@@ -287,10 +279,7 @@ fn tapped_debrief(
             let until = tap::snoozed(tx, rules, debrief, person, *until, now)?;
             let when = super::words::soon(until, now, &person.zone);
             let text = format!("OK, I'll come back to {} {when}.", debrief.account);
-            return Ok(match &tap.reply_to {
-                Some(to) => Then::Whisper { to: to.clone(), whisper: says(&text) },
-                None => Then::Nothing,
-            });
+            return Ok(Then::Whisper { to: tap.reply_to.clone(), whisper: says(&text) });
         }
         Control::Skip { .. } => tap::skipped(tx, debrief, now)?,
         Control::Lock { .. } => tap::locked(tx, debrief, Lock::OnlyMe, now)?,
@@ -410,10 +399,5 @@ pub(super) fn says(text: &str) -> Whisper {
 }
 
 fn replaces(to: Option<&ReplyTo>, text: &str) -> Then {
-    match to {
-        Some(to) => {
-            Then::Whisper { to: to.clone(), whisper: Whisper { replaces: true, ..says(text) } }
-        }
-        None => Then::Nothing,
-    }
+    Then::Whisper { to: to.cloned(), whisper: Whisper { replaces: true, ..says(text) } }
 }

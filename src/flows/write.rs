@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Rules, card, tap, words};
 use crate::domain::debrief::MessageRef;
+use crate::domain::digest::shortened;
 use crate::domain::person::Person;
 use crate::ports::inbound::Control;
 use crate::ports::outbound::Button;
@@ -130,7 +131,7 @@ pub fn which_card(
         .take(4)
         .map(|debrief| {
             let when = words::clock(debrief.end, &person.zone);
-            let label = format!("{} {when}", card::shortened(&debrief.account, 17));
+            let label = format!("{} {when}", shortened(&debrief.account, 17));
             let claim = Control::Claim { pending, debrief: debrief.id };
             card::button(&label, claim, false)
         })
@@ -139,6 +140,6 @@ pub fn which_card(
         return Ok(None);
     }
     controls.push(card::button("None of them", Control::Discard { pending }, false));
-    let text = format!("“{}”: which meeting is this about?", card::shortened(&text.body, 80));
+    let text = format!("“{}”: which meeting is this about?", shortened(&text.body, 80));
     Ok(Some(crate::ports::outbound::Card::Note(crate::ports::outbound::Note { text, controls })))
 }

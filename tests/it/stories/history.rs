@@ -88,6 +88,11 @@ async fn a_stranger_to_the_roster_is_told_so() {
     let world = World::new(&[]).await;
     let said = world.command("U0GUEST", "/debrief history").await;
     assert_eq!(said, "You are not on debrief's roster. Ask whoever runs it to add you.");
+    // A modal that was opened before anybody was looked up says so too.
+    world.playground.shortcut("U0GUEST", "debrief_log").await.unwrap();
+    world.settle().await;
+    let modal = plain::view(&world.playground.modal("U0GUEST").unwrap());
+    assert!(modal.contains("You are not on debrief's roster."), "{modal}");
 }
 
 #[tokio::test]
