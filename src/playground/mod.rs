@@ -20,6 +20,8 @@ mod play;
 pub mod server;
 mod socket;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::net::SocketAddr;
