@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
@@ -114,12 +113,11 @@ fn card(
     Ok(DigestCard { title, summary: digest.summary, text, sections })
 }
 
-/// "9–15 March": the days between one digest and the next, this morning left out.
+/// "9–15 March": the days that were mostly covered, so that a Monday morning is not among them.
 fn days_of(window: (Timestamp, Timestamp), zone: &TimeZone) -> String {
     let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
-    let (from, to) = (date(window.0), date(window.1));
-    let last: Date = to.yesterday().map_or(to, |yesterday| yesterday.max(from));
-    words::date_range(from, last)
+    let from = date(window.0);
+    words::date_range(from, date(window.1 - SignedDuration::from_hours(12)).max(from))
 }
 
 fn quiet(week: &Week) -> String {

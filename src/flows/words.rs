@@ -29,8 +29,11 @@ pub fn soon(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     format!("{name} {}", clock(at, zone))
 }
 
-/// "9–15 March", "27 April – 3 May"
+/// "9–15 March", "27 April – 3 May", "9 March"
 pub fn date_range(from: Date, to: Date) -> String {
+    if from == to {
+        return from.strftime("%-d %B").to_string();
+    }
     if from.month() == to.month() && from.year() == to.year() {
         return format!("{}–{}", from.day(), to.strftime("%-d %B"));
     }
