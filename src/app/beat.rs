@@ -91,7 +91,9 @@ impl Beats {
             let (bot, roster) = (this.clone(), Arc::clone(&roster));
             let (collector, deliverer) = (Arc::clone(&collector), Arc::clone(&deliverer));
             async move {
-                if roster.lock().await.reload(&bot, now).await? {
+                let is_new = roster.lock().await.reload(&bot, now).await?;
+                let looked_up = enroll::run(&bot, now).await?;
+                if is_new || looked_up > 0 {
                     collector.notify_one();
                 }
                 let next = plan_all(&bot, now).await;
@@ -145,7 +147,6 @@ async fn collect_all(
 }
 
 async fn plan_all(bot: &Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
-    enroll::run(bot, now).await?;
     prompt::run(bot, now).await?;
     remind::run(bot, now).await?;
     digest::run(bot, now).await?;

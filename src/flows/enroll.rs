@@ -22,12 +22,14 @@ pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyh
     Ok(())
 }
 
-/// Looks up people whom we do not know in Slack yet, or did not look at since yesterday.
+/// Looks up people whom we do not know in Slack yet, or did not look at since yesterday. Says how
+/// many: the calendars of those who turn out to live elsewhere are to be read anew.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
+pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     let people = bot.store.read(move |tx| tx.people_to_look_up(now, AT_ONCE)).await?;
+    let count = people.len();
     for person in people {
         let found = match &person.chat_id {
             // The id is surer than the address, which people change.
@@ -44,12 +46,12 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
                 tracing::warn!(person.id = person.id.0, %error, "could not look somebody up");
                 bot.store.transact(move |tx| tx.look_up_later(person.id, now + wait)).await?;
                 if matches!(error, SendError::Later { .. } | SendError::Halt { .. }) {
-                    return Ok(());
+                    return Ok(count);
                 }
             }
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 async fn record(

@@ -81,6 +81,8 @@ impl Tx<'_> {
 
     fn upsert_person(&self, entry: &RosterEntry, now: Timestamp) -> anyhow::Result<()> {
         let calendar = entry.calendar.as_ref().map(ToString::to_string);
+        let known = self.people("SELECT {} FROM person WHERE email = ?1", [&entry.email])?.pop();
+        let zone_before = known.map(|person| person.zone);
         let id: i64 = self
             .0
             .prepare_cached(
@@ -114,6 +116,22 @@ impl Tx<'_> {
                 )?
                 .execute((id, source))
                 .context("store a calendar")?;
+        }
+        self.replan_in_new_zone(PersonId(id), zone_before.as_ref())
+    }
+
+    /// Whoever is in another zone than before is asked at other times: their calendar is read anew.
+    fn replan_in_new_zone(
+        &self,
+        person: PersonId,
+        before: Option<&TimeZone>,
+    ) -> anyhow::Result<()> {
+        let now = self.person(person)?.map(|person| person.zone);
+        if now.as_ref() != before {
+            self.0
+                .prepare_cached("UPDATE feed SET next_at = 0 WHERE person_id = ?1")?
+                .execute([person.0])
+                .context("have a calendar read anew")?;
         }
         Ok(())
     }
@@ -166,6 +184,7 @@ impl Tx<'_> {
         standing: ChatStanding,
         again_at: Timestamp,
     ) -> anyhow::Result<()> {
+        let zone_before = self.person(person)?.map(|person| person.zone);
         let chat_id = found.map(|(id, _)| id.0.as_str());
         if let Some(chat_id) = chat_id {
             // An address moved to another account: the old holder is looked up anew.
@@ -190,7 +209,7 @@ impl Tx<'_> {
                 ":standing": standing.as_str(), ":again": seconds(again_at), ":id": person.0,
             })
             .context("store a person's standing")?;
-        Ok(())
+        self.replan_in_new_zone(person, zone_before.as_ref())
     }
 
     /// Looks somebody up again soon, because their profile changed.

@@ -113,6 +113,17 @@ async fn nobody_is_asked_outside_working_hours() {
 }
 
 #[tokio::test]
+async fn a_rep_who_travels_is_asked_in_their_new_zone() {
+    let late = meeting("a", "Acme", "2026-03-10T20:30", "2026-03-10T21:00", "k@acme.example");
+    let world = World::new(&[late]).await;
+    world.playground.change_member(MAYA, |maya| maya.zone = "America/Los_Angeles".into());
+    world.turn_to("2026-03-10T21:04").await;
+    assert!(world.conversation(MAYA).is_empty());
+    world.turn_to("2026-03-10T21:05").await;
+    assert_eq!(world.conversation(MAYA).len(), 1, "it is early afternoon where she is");
+}
+
+#[tokio::test]
 async fn do_not_disturb_is_respected() {
     let world = World::new(&[acme()]).await;
     let quiet = Some((local("2026-03-10T14:30"), local("2026-03-10T16:00")));
