@@ -40,6 +40,9 @@ pub struct Draft {
     pub lock: Lock,
 }
 
+/// What a text field of Slack's can hold.
+const LONGEST: u16 = 3000;
+
 /// What to write under which field.
 pub type FormErrors = BTreeMap<String, String>;
 
@@ -118,15 +121,17 @@ fn by_field(debrief: &Debrief, typed: &FormValues) -> Field {
 }
 
 fn reflect_field(asked: &Asked<'_>, answers: &Answers, typed: &FormValues) -> Field {
+    let value = text(typed, REFLECT).map_or_else(|| stored(answers, Slot::Reflect), str::to_owned);
+    // A plain reply may be longer than the form asks for; editing it must not cut it.
+    let length = u16::try_from(value.chars().count()).unwrap_or(u16::MAX);
     Field {
         id: REFLECT.into(),
         label: asked.reflect.text.clone(),
         hint: None,
         optional: false,
         input: Input::Text {
-            value: text(typed, REFLECT)
-                .map_or_else(|| stored(answers, Slot::Reflect), str::to_owned),
-            max_length: asked.reflect.max_length,
+            value,
+            max_length: asked.reflect.max_length.max(length).min(LONGEST),
             multiline: true,
             placeholder: "One sentence is plenty".into(),
         },
@@ -266,13 +271,9 @@ pub fn read(
 
 fn read_reflect(asked: &Asked<'_>, values: &FormValues, errors: &mut FormErrors) -> Answer {
     let body = text(values, REFLECT).unwrap_or_default().trim().to_owned();
-    let most = usize::from(asked.reflect.max_length);
-    let length = body.chars().count();
-    if length == 0 {
+    // How long it may be is the field's own rule; a long reply is not refused when it is edited.
+    if body.is_empty() {
         errors.insert(REFLECT.into(), "One sentence is enough, but one is needed.".into());
-    } else if length > most {
-        let message = format!("{length} characters; {most} fit. Keep the one thing that matters.");
-        errors.insert(REFLECT.into(), message);
     }
     Answer { question: asked.reflect.id.clone(), body }
 }

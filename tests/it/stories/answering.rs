@@ -142,6 +142,21 @@ async fn a_plain_reply_is_an_answer_and_correcting_it_corrects_the_answer() {
 }
 
 #[tokio::test]
+async fn editing_a_long_reply_cuts_nothing() {
+    let world = World::asked_about_acme().await;
+    let long = format!("{} end", "I should have listened. ".repeat(40));
+    world.playground.say(MAYA, &long);
+    world.settle().await;
+    world.press(MAYA, "Edit").await;
+    assert!(world.form(MAYA).await.contains("listened.  end]"), "all of it is in the form");
+    world.playground.fill(MAYA, "How did it end?", "No").await.unwrap();
+    assert_eq!(world.playground.submit(MAYA).await.unwrap(), Submitted::Accepted);
+    world.settle().await;
+    let shown = world.command(LEO, "/debrief history @maya").await;
+    assert!(shown.contains(long.trim()), "{shown}");
+}
+
+#[tokio::test]
 async fn a_reply_in_the_thread_answers_that_prompt() {
     let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
     let world = World::new(&[acme(), birk]).await;
