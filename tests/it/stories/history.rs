@@ -191,3 +191,18 @@ async fn the_home_tab_is_the_calm_place() {
     (You see how debrief is doing, and nobody's answers.)
     ");
 }
+
+#[tokio::test]
+async fn very_long_answers_still_fit_on_a_page() {
+    let world = World::new(&[]).await;
+    for number in 0..6 {
+        world.playground.command(MAYA, &format!("/debrief now Firm{number}")).await.unwrap();
+        world.form(MAYA).await;
+        world.playground.say(MAYA, &format!("{number} {}", "word ".repeat(1000)));
+        world.settle().await;
+        world.pass(jiff::SignedDuration::from_mins(10)).await;
+    }
+    let page = world.command(MAYA, "/debrief me").await;
+    assert_eq!(page.matches("[Edit]").count(), 5, "{page}");
+    assert!(world.home(MAYA).await.contains("Firm5"));
+}
