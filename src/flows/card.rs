@@ -41,7 +41,12 @@ pub fn prompt(
 pub fn reminder(debrief: &Debrief, rep: &Person) -> Card {
     let account = &debrief.account;
     if debrief.state != State::Asked {
-        return Card::Note(Note { text: format!("{account}: taken care of."), controls: vec![] });
+        let said = match debrief.state {
+            State::Expired => "closed for now.",
+            State::Skipped => "skipped.",
+            _ => "taken care of.",
+        };
+        return Card::Note(Note { text: format!("{account}: {said}"), controls: vec![] });
     }
     let when = words::clock(debrief.end, &rep.zone);
     Card::Note(Note {

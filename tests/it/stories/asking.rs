@@ -41,7 +41,7 @@ async fn one_reminder_then_silence_then_the_end() {
     Acme: closed for now. Late is fine.
     [Answer]
     ===
-    Acme: taken care of.
+    Acme: closed for now.
     ");
 }
 
