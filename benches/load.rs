@@ -129,7 +129,7 @@ fn write_files(folder: &Path, playground: &Playground) {
     let config = format!(
         "[slack]\napi_url = {:?}\n[store]\npath = {}\n[roster]\nfile = {}\n\
          [meetings]\nown_domains = [\"own.example\"]\n[http]\nlisten = \"off\"\n\
-         [calendar]\nrefresh = \"2s\"\n\
+         [calendar]\nrefresh = \"10s\"\n\
          [log]\nlevel = \"error\"\n",
         playground.api_url(),
         path("debrief.db"),
