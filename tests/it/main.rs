@@ -3,8 +3,10 @@
 
 mod architecture;
 mod cli;
+mod faults;
 mod migrations;
 mod page;
 mod stories;
+mod threats;
 mod wire;
 mod world;

@@ -1,0 +1,1 @@
+//! Calendars that fail, lie or change.

@@ -1,0 +1,1 @@
+//! Slack fails while we send: what people see of it.

@@ -1,0 +1,1 @@
+//! Slack, the network or people misbehave while we listen.

@@ -1,0 +1,1 @@
+//! Backup, restore, erasure: what goes wrong while keeping.

@@ -1,0 +1,7 @@
+//! The fault table of `docs/promises.md`: a test for each row, named after it (`f08_…`).
+
+mod calendar;
+mod delivery;
+mod inbound;
+mod keeping;
+mod store;

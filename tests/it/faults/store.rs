@@ -1,0 +1,1 @@
+//! The disk and the file: what the store does when they fail.

@@ -1,0 +1,1 @@
+//! What comes from outside over Slack: forged, replayed, too much, from the wrong people.

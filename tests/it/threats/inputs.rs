@@ -1,0 +1,1 @@
+//! What comes in through calendars, files and words.

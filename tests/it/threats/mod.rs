@@ -1,0 +1,5 @@
+//! The threats of `docs/promises.md`: a test for each row, named after it (`s05_…`).
+
+mod inbound;
+mod inputs;
+mod keeping;
