@@ -116,8 +116,9 @@ pub async fn day(
         }
     };
     let meetings = reading.occurrences.iter();
-    let today =
-        meetings.filter(|meeting| meeting.start < to && meeting.end.max(meeting.start) >= from);
+    // One that ends at midnight was yesterday's.
+    let today = meetings
+        .filter(|meeting| meeting.start < to && (meeting.end > from || meeting.start >= from));
     Ok(Explained {
         date,
         zone: subject.zone.iana_name().unwrap_or("UTC").to_owned(),

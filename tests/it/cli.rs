@@ -105,6 +105,7 @@ async fn explain_gives_a_reason_for_every_meeting() {
             meeting("c", "Off", "2026-03-10T16:00", "2026-03-10T17:00", "a@birk.example")
         ),
         "UID:day\r\nDTSTART;VALUE=DATE:20260310\r\nSUMMARY:Fair\r\n".to_owned(),
+        meeting("m", "Release", "2026-03-09T23:00", "2026-03-10T00:00", "tom@own.example"),
     ];
     let world = World::new(&entries).await;
     world.turn_to("2026-03-10T14:50").await;
