@@ -1,12 +1,13 @@
 //! The command line.
 //!
 //! Exit codes: 0 fine, 1 something went wrong (or `check` found something), 2 the configuration or
-//! the command line is wrong.
+//! the command line is wrong, 78 the store cannot be used until somebody acts.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use debrief::app::tools::{self, Form};
@@ -15,6 +16,7 @@ use debrief::config::secrets::Secrets;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
 use debrief::slack::pace::Pace;
+use debrief::store::trouble::Unusable;
 use jiff::civil::Date;
 use tracing_subscriber::EnvFilter;
 
@@ -73,14 +75,29 @@ fn main() -> ExitCode {
         .and_then(|()| {
             tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Into::into)
         })
-        .and_then(|runtime| runtime.block_on(perform(cli)));
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(perform(cli));
+            // After a failure, what hangs must not keep us; otherwise nothing is left to wait for.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            outcome
+        });
     match outcome {
         Ok(code) => code,
         Err(error) => {
             // Nothing can be done about a closed terminal.
             let _ = writeln!(std::io::stderr(), "debrief: {error:#}");
-            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 1 })
+            exit_code(&error)
         }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<ConfigError>() {
+        ExitCode::from(2)
+    } else if error.is::<Unusable>() {
+        ExitCode::from(78)
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -115,7 +132,7 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs until told to stop, or until Slack refuses us for good.
+/// Runs until told to stop, or until Slack refuses us for good or the store fails.
 async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     tokio::pin!(stop);
@@ -127,6 +144,7 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let refused = tokio::select! {
         () = stop => None,
         code = running.refused() => Some(code),
+        why = running.failed() => anyhow::bail!("{why}; start debrief again, it reads what is saved"),
     };
     tracing::info!("stopping: finishing the work in hand");
     running.stop().await;

@@ -1,6 +1,6 @@
-//! The loops: calendars, questions, deliveries.
+//! The loops: calendars, questions, deliveries, and a look after the store.
 //!
-//! Three, so that a slow calendar delays no question and a rush of messages delays no plan. Each
+//! Apart, so that a slow calendar delays no question and a rush of messages delays no plan. Each
 //! reads the clock once a turn and sleeps until it is woken, until something is due, or for half a
 //! minute.
 #![expect(
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -45,12 +45,14 @@ impl Waker {
     }
 }
 
-/// The three loops.
+/// The loops.
 pub struct Beats {
     waker: Waker,
-    /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries.
-    turns: [mpsc::Sender<oneshot::Sender<()>>; 4],
+    /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries,
+    /// the store.
+    turns: [mpsc::Sender<oneshot::Sender<()>>; 5],
     tasks: TaskTracker,
+    died: watch::Sender<Option<&'static str>>,
 }
 
 /// What one loop needs to go on.
@@ -70,7 +72,7 @@ impl Beats {
         metrics: &Arc<Metrics>,
         stopping: &CancellationToken,
     ) -> Self {
-        let tasks = TaskTracker::new();
+        let (tasks, died) = (TaskTracker::new(), watch::Sender::new(None));
         let new = |name: &'static str| {
             let (ask, asked) = mpsc::channel(1);
             let wake = Arc::new(Notify::new());
@@ -80,14 +82,16 @@ impl Beats {
         let (collecting, collector, collect) = new("calendars");
         let (planning, planner, plan) = new("questions");
         let (delivering, deliverer, deliver) = new("deliveries");
+        let (keeping, _, keep) = new("the store");
         let waker =
             Waker(Arc::new([Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer)]));
 
         let this = bot.clone();
-        tasks
-            .spawn(collecting.run(move |now| collect_all(this.clone(), Arc::clone(&planner), now)));
+        let collecting =
+            collecting.run(move |now| collect_all(this.clone(), Arc::clone(&planner), now));
+        watched(&tasks, &died, "calendars", collecting);
         let (this, roster) = (bot.clone(), Arc::new(Mutex::new(roster)));
-        tasks.spawn(planning.run(move |now| {
+        let planning = planning.run(move |now| {
             let (bot, roster) = (this.clone(), Arc::clone(&roster));
             let (collector, deliverer) = (Arc::clone(&collector), Arc::clone(&deliverer));
             async move {
@@ -100,12 +104,16 @@ impl Beats {
                 deliverer.notify_one();
                 next
             }
-        }));
+        });
+        watched(&tasks, &died, "questions", planning);
         let (this, metrics) = (bot.clone(), Arc::clone(metrics));
-        tasks
-            .spawn(delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now)));
+        let delivering =
+            delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now));
+        watched(&tasks, &died, "deliveries", delivering);
+        let this = bot.clone();
+        watched(&tasks, &died, "the store", keeping.run(move |_| look_after(this.clone())));
         tasks.close();
-        Self { waker, turns: [plan.clone(), collect, plan, deliver], tasks }
+        Self { waker, turns: [plan.clone(), collect, plan, deliver, keep], tasks, died }
     }
 
     pub(super) fn waker(&self) -> Waker {
@@ -129,9 +137,37 @@ impl Beats {
         }
     }
 
+    /// Waits until a loop has ended by a panic, and says which.
+    pub(super) async fn died(&self) -> &'static str {
+        let mut died = self.died.subscribe();
+        let name = died.wait_for(Option::is_some).await.ok().and_then(|name| *name);
+        name.unwrap_or("somebody")
+    }
+
     pub(super) async fn finished(&self) {
         self.tasks.wait().await;
     }
+}
+
+/// Spawns a loop. A bot without it would only look alive, so its panic is told.
+fn watched(
+    tasks: &TaskTracker,
+    died: &watch::Sender<Option<&'static str>>,
+    name: &'static str,
+    turning: impl Future<Output = ()> + Send + 'static,
+) {
+    let (turning, died) = (tasks.spawn(turning), died.clone());
+    tasks.spawn(async move {
+        if turning.await.is_err_and(|error| error.is_panic()) {
+            died.send_replace(Some(name));
+        }
+    });
+}
+
+/// Half a minute is soon enough to see that somebody took the store away.
+async fn look_after(bot: Bot) -> anyhow::Result<Option<Timestamp>> {
+    tokio::task::spawn_blocking(move || bot.store.look_after()).await?;
+    Ok(None)
 }
 
 /// Reads every calendar that is due; says when the next one is.
@@ -150,7 +186,7 @@ async fn plan_all(bot: &Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>
     prompt::run(bot, now).await?;
     remind::run(bot, now).await?;
     digest::run(bot, now).await?;
-    bot.store.transact(move |tx| tx.forget_deliveries(now)).await?;
+    bot.store.transact_behind(move |tx| tx.forget_deliveries(now)).await?;
     bot.store.read(|tx| tx.next_due_at()).await
 }
 

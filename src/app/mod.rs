@@ -33,6 +33,7 @@ use crate::slack::client::{SlackMessenger, SlackSettings, Token};
 use crate::slack::pace::Pace;
 use crate::slack::socket::{Health, Socket};
 use crate::store::Store;
+use crate::store::place::Missing;
 
 /// How long work in hand may take when we are told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -74,7 +75,8 @@ impl Running {
         clock: Arc<dyn Clock>,
         pace: Pace,
     ) -> anyhow::Result<Self> {
-        let store = Arc::new(Store::open(&config.store_path, clock.now())?);
+        let missing = if config.store_may_be_made { Missing::Create } else { Missing::Refuse };
+        let store = Arc::new(Store::open_or(&config.store_path, missing, clock.now())?);
         Self::start_with(config, secrets, clock, pace, store).await
     }
 
@@ -138,6 +140,15 @@ impl Running {
     /// Waits until Slack refuses us for good, and says with which code.
     pub async fn refused(&self) -> String {
         self.socket.refused().await
+    }
+
+    /// Waits until we cannot go on, and says why: the store has failed, or a loop has died. What is
+    /// in hand cannot be finished then; the process should end at once and be started again.
+    pub async fn failed(&self) -> String {
+        tokio::select! {
+            why = self.bot.store.failed() => format!("the store has failed: {why}"),
+            name = self.beats.died() => format!("the loop of {name} has died; this is a bug"),
+        }
     }
 
     /// Wakes every loop: the clock was turned, or something else changed.

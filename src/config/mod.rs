@@ -25,6 +25,8 @@ pub struct Config {
     /// Without a slash at its end.
     pub slack_api_url: String,
     pub store_path: PathBuf,
+    /// Whether a store is made where there is none.
+    pub store_may_be_made: bool,
     pub roster_file: PathBuf,
     pub questions: Questions,
     pub prompt: PromptRules,
@@ -65,9 +67,10 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "slack.api_url",
     "store.path",
+    "store.missing",
     "roster.file",
     "questions.file",
     "prompt.delay",
@@ -116,6 +119,7 @@ impl Config {
                 values::web_address,
             )?,
             store_path: file.text("store.path", "debrief.db", values::path)?,
+            store_may_be_made: file.text("store.missing", "create", values::missing)?,
             roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
             questions: questions(&file)?,
             prompt: prompt(&file)?,

@@ -218,6 +218,10 @@ fn impossible_values_say_what_to_write() {
             "[slack]\napi_url = \"slack.com/api\"",
             "2: slack.api_url: \"slack.com/api\" is not a web address; write https://slack.com/api",
         ),
+        (
+            "[store]\nmissing = \"maybe\"",
+            "2: store.missing: \"maybe\" is unknown; write \"create\" or \"refuse\"",
+        ),
         ("[store]\npath = \"\"", "2: store.path: \"\" is empty; write the path of a file"),
         (
             "[log]\nlevel = \"loud\"",

@@ -149,6 +149,15 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, String> {
     }
 }
 
+/// Whether what is missing may be made.
+pub(super) fn missing(text: &str) -> Result<bool, String> {
+    match text {
+        "create" => Ok(true),
+        "refuse" => Ok(false),
+        _ => Err("is unknown; write \"create\" or \"refuse\"".to_owned()),
+    }
+}
+
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "human" => Ok(LogFormat::Human),

@@ -63,7 +63,10 @@ pub async fn refresh(
     let Some(source) = CalendarSource::parse(&feed.source) else {
         let problem = "the calendar column of the roster is not understood";
         let wait = SignedDuration::from_hours(1);
-        return bot.store.transact(move |tx| tx.feed_failed(person, problem, now, wait)).await;
+        return bot
+            .store
+            .transact_behind(move |tx| tx.feed_failed(person, problem, now, wait))
+            .await;
     };
     let window = window(now);
     let known = known_state(&feed);
@@ -107,7 +110,7 @@ async fn store_failure(
     tracing::warn!(person.id = person.0, problem = %error.reason, "a calendar could not be read");
     let rules = std::sync::Arc::clone(&bot.rules);
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             for meeting in known.iter().flat_map(|known| &known.occurrences) {
                 follow(tx, &rep, &judged(meeting, &rep, &rules.meetings), now)?;
             }
@@ -126,7 +129,7 @@ async fn store_reading(
 ) -> anyhow::Result<()> {
     let bot_rules = std::sync::Arc::clone(&bot.rules);
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             let meetings: Vec<JudgedMeeting> = reading
                 .occurrences
                 .iter()

@@ -43,7 +43,7 @@ enum Parcel {
 /// # Errors
 /// If the store fails.
 pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> {
-    let orphans = store.transact(move |tx| tx.doubt_orphans(now)).await?;
+    let orphans = store.transact_behind(move |tx| tx.doubt_orphans(now)).await?;
     if orphans > 0 {
         tracing::info!(messages = orphans, "looking up what was being sent when we stopped");
     }
@@ -55,7 +55,7 @@ pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> 
 /// # Errors
 /// If the store fails.
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
-    let rows = bot.store.transact(move |tx| tx.claim_due(now, AT_ONCE)).await?;
+    let rows = bot.store.transact_behind(move |tx| tx.claim_due(now, AT_ONCE)).await?;
     let count = rows.len();
     let mut rows = rows.into_iter();
     let mut sending = tokio::task::JoinSet::new();
@@ -124,7 +124,7 @@ async fn post(
 
 async fn remember_channel(bot: &Bot, person: &Person, channel: &str) {
     let (id, channel) = (person.id, channel.to_owned());
-    let stored = bot.store.transact(move |tx| tx.set_channel(id, &channel)).await;
+    let stored = bot.store.transact_behind(move |tx| tx.set_channel(id, &channel)).await;
     if let Err(error) = stored {
         tracing::warn!(error = format!("{error:#}"), "could not remember a conversation");
     }
@@ -207,7 +207,7 @@ fn standing(
 }
 
 async fn drop_row(bot: &Bot, id: i64) -> anyhow::Result<()> {
-    bot.store.transact(move |tx| tx.drop_message(id)).await
+    bot.store.transact_behind(move |tx| tx.drop_message(id)).await
 }
 
 async fn was_sent(
@@ -220,7 +220,7 @@ async fn was_sent(
     let prompt = bot.rules.prompt.clone();
     tracing::info!(row.id, kind = ?row.kind, person.id = row.person.0, "sent");
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             tx.was_sent(row.id, at.as_ref())?;
             let (OutKind::Prompt, Some(at)) = (row.kind, &at) else {
                 return Ok(());
@@ -248,7 +248,7 @@ async fn was_not_sent(
     let person = person.id;
     tracing::warn!(row.id, kind = ?row.kind, %error, "not sent");
     bot.store
-        .transact(move |tx| match error {
+        .transact_behind(move |tx| match error {
             SendError::Later { after } => {
                 let after = SignedDuration::from_secs(after.clamp(1, 3600).cast_signed());
                 // A look that was put off is still a look.

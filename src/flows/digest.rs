@@ -47,7 +47,7 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
         return Ok(());
     }
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             for (manager, slot) in &owed {
                 if tx.claim_digest(*manager, slot.date, slot.at, now)? {
                     let seq = slot.date.to_string();

@@ -17,7 +17,7 @@ const AT_ONCE: u32 = 40;
 /// If the store fails.
 pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyhow::Result<()> {
     let people = entries.len();
-    bot.store.transact(move |tx| tx.apply_roster(&entries, now)).await?;
+    bot.store.transact_behind(move |tx| tx.apply_roster(&entries, now)).await?;
     tracing::info!(people, "the roster was applied");
     Ok(())
 }
@@ -44,7 +44,9 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
                     _ => SignedDuration::from_mins(1),
                 };
                 tracing::warn!(person.id = person.id.0, %error, "could not look somebody up");
-                bot.store.transact(move |tx| tx.look_up_later(person.id, now + wait)).await?;
+                bot.store
+                    .transact_behind(move |tx| tx.look_up_later(person.id, now + wait))
+                    .await?;
                 if matches!(error, SendError::Later { .. } | SendError::Halt { .. }) {
                     return Ok(count);
                 }
@@ -72,7 +74,7 @@ async fn record(
     }
     let again = now + SignedDuration::from_hours(hours);
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             let found = profile.as_ref().map(|found| (&found.id, found.zone.as_deref()));
             tx.record_standing(id, found, standing, again)
         })

@@ -37,7 +37,7 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
     let quiet = quiet_times(bot, &due).await?;
     let rules = Arc::clone(&bot.rules);
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             for debrief in &due {
                 ask(tx, &rules, debrief, &quiet, now)?;
             }
@@ -55,7 +55,7 @@ async fn give_up_late_plans(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
     }
     tracing::info!(debriefs = late.len(), "too late to ask about some meetings");
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             for debrief in late {
                 tx.change_state(debrief, &[State::Planned], State::Expired)?;
             }

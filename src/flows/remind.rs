@@ -17,7 +17,7 @@ const AT_ONCE: u32 = 200;
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
     let rules = Arc::clone(&bot.rules);
     bot.store
-        .transact(move |tx| {
+        .transact_behind(move |tx| {
             for debrief in tx.due_reminders(now, AT_ONCE)? {
                 let Some(rep) = tx.person(debrief.rep)? else {
                     continue;

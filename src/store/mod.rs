@@ -6,34 +6,55 @@
 
 pub mod answers;
 pub mod debriefs;
+mod desk;
 pub mod digests;
 pub mod feeds;
+pub mod figures;
 pub mod history;
 pub mod inbox;
 pub mod meetings;
 pub mod outbox;
 pub mod people;
+pub mod place;
 mod readers;
+mod rescue;
 pub mod schema;
+pub mod trouble;
+mod wal;
 mod writer;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
+use self::desk::Desk;
+use self::figures::{Figures, Meters};
+use self::place::{LastStop, Missing, Place};
 use self::readers::Readers;
-use self::writer::Writer;
+use self::trouble::Failure;
+use self::writer::{Lane, Writer};
+
+/// How long a look may take while somebody waits for it.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The open store. Dropping it finishes what is queued and closes the file.
 pub struct Store {
-    writer: Writer,
-    readers: Readers,
-    /// Held as long as we live, so that a second process is refused.
-    lock: Mutex<Option<File>>,
+    hands: Hands,
+    meters: Arc<Meters>,
+    failure: Failure,
+    place: Place,
+}
+
+/// Who does the work.
+enum Hands {
+    /// A writing thread and connections to read with.
+    Threads { writer: Writer, readers: Readers, checking: Checking },
+    /// The caller itself, with the one connection; `None` once closed.
+    Inline(Mutex<Option<Desk>>),
 }
 
 /// A transaction, or a consistent view for reading.
@@ -43,41 +64,188 @@ impl Store {
     /// Opens the store, creating or migrating it, and claims it for this process.
     ///
     /// # Errors
-    /// If another process holds it, if it is somebody else's file, or from a newer version; the
-    /// message says what to do.
+    /// If another process holds it; or [`trouble::Unusable`] if it is damaged, missing, somebody
+    /// else's or from a newer version. The message says what to do.
     pub fn open(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
-        let lock = claim(path)?;
-        let mut connection =
-            Connection::open(path).with_context(|| format!("open the store {}", path.display()))?;
-        schema::prepare(&mut connection, path, now)?;
-        let readers = Readers::open(path)?;
-        Ok(Self { writer: Writer::start(connection)?, readers, lock: Mutex::new(Some(lock)) })
+        Self::open_or(path, Missing::Create, now)
+    }
+
+    /// The same, with a choice of what to do if there is no store.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_or(path: &Path, missing: Missing, now: Timestamp) -> anyhow::Result<Self> {
+        let (place, desk, meters, failure) = Self::claim(path, missing, now)?;
+        let readers = Readers::open(path, failure.clone())?;
+        let writer = Writer::start(desk, Arc::clone(&meters), failure.clone())?;
+        let checking = Checking::start(&place, &failure)?;
+        Ok(Self { hands: Hands::Threads { writer, readers, checking }, meters, failure, place })
+    }
+
+    /// Opens the store so that all work is done at once, on the caller's thread: for simulations,
+    /// whose clock runs away while a thread of ours is at work. Looks have no deadline.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_inline(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        let (place, desk, meters, failure) = Self::claim(path, Missing::Create, now)?;
+        Ok(Self { hands: Hands::Inline(Mutex::new(Some(desk))), meters, failure, place })
+    }
+
+    fn claim(
+        path: &Path,
+        missing: Missing,
+        now: Timestamp,
+    ) -> anyhow::Result<(Place, Desk, Arc<Meters>, Failure)> {
+        let place = Place::claim(path, missing, now)?;
+        let connection = schema::open(&place, now)?;
+        let (meters, failure) = (Arc::new(Meters::default()), Failure::none_yet());
+        let desk = Desk::new(connection, Arc::clone(&meters), failure.clone())?;
+        Ok((place, desk, meters, failure))
     }
 
     /// Finishes what is queued, closes the file and lets another process have it, whoever still
     /// holds on to this store. Blocks meanwhile; everything asked of it later fails.
     pub fn close(&self) {
-        self.readers.close();
-        self.writer.close();
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match &self.hands {
+            Hands::Threads { writer, readers, checking } => {
+                checking.stop();
+                readers.close();
+                writer.close();
+            }
+            Hands::Inline(desk) => {
+                if let Some(desk) = locked(desk).take() {
+                    desk.finish();
+                }
+            }
+        }
+        let failed = self.failure.happened();
+        self.place.release(if failed { LastStop::Unclean } else { LastStop::InOrder });
     }
 
-    /// Runs `work` in a transaction and returns once it is on disk; an error rolls it back.
+    /// Runs `work` in a transaction and returns once it is on disk; an error rolls it back. For what
+    /// somebody waits for: it goes before everything in [`Store::transact_behind`].
+    ///
+    /// # Errors
+    /// Those of `work`; and if it could not be saved, in which case nothing was.
     pub async fn transact<T, F>(&self, work: F) -> anyhow::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        self.writer.transact(work).await
+        self.write(Lane::People, work).await
+    }
+
+    /// The same for the background. Keep it short all the same, some milliseconds: whoever comes
+    /// meanwhile waits for it.
+    ///
+    /// # Errors
+    /// As [`Store::transact`].
+    pub async fn transact_behind<T, F>(&self, work: F) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
+    {
+        self.write(Lane::Behind, work).await
+    }
+
+    async fn write<T, F>(&self, lane: Lane, work: F) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
+    {
+        let desk = match &self.hands {
+            Hands::Threads { writer, .. } => return writer.transact(lane, work).await,
+            Hands::Inline(desk) => desk,
+        };
+        let (job, mut done) = desk::job(work);
+        let mut job = Some(job);
+        locked(desk).as_ref().context("the store is closed")?.commit_together(|| job.take());
+        done.try_recv().context("a job was not done")?
     }
 
     /// Runs `work` on a consistent, read-only view.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`trouble::TooSlow`] if it takes longer than half a second.
     pub async fn read<T, F>(&self, work: F) -> anyhow::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        self.readers.read(work).await
+        self.read_within(LOOK, work).await
+    }
+
+    /// The same for what may take longer, an export say.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`trouble::TooSlow`].
+    pub async fn read_within<T, F>(&self, limit: Duration, work: F) -> anyhow::Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
+    {
+        match &self.hands {
+            Hands::Threads { readers, .. } => readers.read(limit, work).await,
+            Hands::Inline(desk) => locked(desk).as_ref().context("the store is closed")?.read(work),
+        }
+    }
+
+    /// What the store counts about its work.
+    pub fn figures(&self) -> Figures {
+        match &self.hands {
+            Hands::Threads { writer, .. } => writer.figures(),
+            Hands::Inline(_) => self.meters.read(0, 0),
+        }
+    }
+
+    /// Waits until the store has failed for good, and says why: the disk failed, the file is
+    /// damaged or gone, the writing thread has died. The process should end then.
+    pub async fn failed(&self) -> String {
+        self.failure.wait().await
+    }
+
+    /// To be called now and then: ends a store whose file was deleted or replaced, as what is
+    /// written from then on would be lost.
+    pub fn look_after(&self) {
+        if let Err(why) = self.place.is_still_there() {
+            self.failure.declare(&why);
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Reads a large store through while it is in use already.
+struct Checking(Option<rusqlite::InterruptHandle>);
+
+impl Checking {
+    fn start(place: &Place, failure: &Failure) -> anyhow::Result<Self> {
+        if !schema::is_check_owed(place) {
+            return Ok(Self(None));
+        }
+        let connection = readers::connect(place.path())?;
+        let handle = connection.get_interrupt_handle();
+        let failure = failure.clone();
+        std::thread::Builder::new()
+            .name("store-check".into())
+            .spawn(move || match schema::check(&connection) {
+                Ok(()) => tracing::info!("the store was read through and is sound"),
+                Err(found) if found == "interrupted" => {}
+                Err(found) => failure.declare(&format!("the file is damaged: {found}")),
+            })
+            .context("start the store's check")?;
+        Ok(Self(Some(handle)))
+    }
+
+    fn stop(&self) {
+        if let Some(handle) = &self.0 {
+            handle.interrupt();
+        }
     }
 }
 
@@ -88,36 +256,13 @@ impl Store {
 pub fn peek<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| format!("open the store {}", path.display()))?;
+    schema::settle(&connection).context("apply the store's settings")?;
     schema::expect_current(&connection, path)?;
     work(&Tx(&connection))
 }
 
-/// An advisory lock beside the file; the operating system frees it when we die.
-fn claim(path: &Path) -> anyhow::Result<File> {
-    let beside = lock_path(path);
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("create the folder of the store {}", path.display()))?;
-    }
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&beside)
-        .with_context(|| format!("create the lock file {}", beside.display()))?;
-    if lock.try_lock().is_err() {
-        bail!(
-            "the store {} is in use by another debrief process; stop that one first",
-            path.display()
-        );
-    }
-    Ok(lock)
-}
-
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Seconds, as stored.

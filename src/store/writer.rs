@@ -1,79 +1,101 @@
-//! One writing thread with group commit.
+//! One writing thread, two lanes.
 //!
 //! SQLite has one writer; a pool would only move the queue into its busy handler, which sleeps and
-//! is unfair. Jobs that wait while a commit is under way share the next one; each runs in a
-//! savepoint, so that a failing job rolls back alone. A job's caller hears of success only after
-//! the commit is on disk.
+//! is unfair. Jobs that wait while a commit is under way share the next one. People wait for theirs
+//! (an acknowledgement has three seconds), so their lane is emptied first; the background gets at
+//! least one job into every batch, and as many as fit into a few milliseconds.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
-use rusqlite::Connection;
-use tokio::sync::oneshot;
+use anyhow::{Context, bail};
 
 use super::Tx;
+use super::desk::{Desk, Job, job};
+use super::figures::{Figures, Meters};
+use super::trouble::Failure;
 
+/// Jobs that may wait in each lane; more are refused at once.
 const QUEUE: usize = 4096;
+/// Jobs that share a commit, at most.
 const BATCH: usize = 256;
+/// How long the background may make a batch last.
+const BEHIND_FOR: Duration = Duration::from_millis(20);
 
-/// A unit of work; called inside a transaction, or with the reason why there is none, then told
-/// whether the commit succeeded.
-type Job = Box<dyn FnOnce(Result<&Connection, String>) -> Finish + Send>;
-type Finish = Box<dyn FnOnce(Result<(), String>) + Send>;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Somebody waits for it.
+    People,
+    Behind,
+}
 
 pub(super) struct Writer {
-    queue: Mutex<Option<SyncSender<Job>>>,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+struct Queue {
+    lanes: Mutex<Lanes>,
+    filled: Condvar,
+    meters: Arc<Meters>,
+    failure: Failure,
+}
+
+#[derive(Default)]
+struct Lanes {
+    people: VecDeque<Job>,
+    behind: VecDeque<Job>,
+    is_closed: bool,
+}
+
+/// A batch being filled.
+struct Turn {
+    began: Instant,
+    jobs: usize,
+    behind: usize,
+}
+
 impl Writer {
-    pub(super) fn start(connection: Connection) -> anyhow::Result<Self> {
-        let (queue, jobs) = sync_channel(QUEUE);
+    pub(super) fn start(desk: Desk, meters: Arc<Meters>, failure: Failure) -> anyhow::Result<Self> {
+        let (lanes, filled) = (Mutex::default(), Condvar::new());
+        let queue = Arc::new(Queue { lanes, filled, meters, failure });
+        let served = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || serve(&connection, &jobs))
+            .spawn(move || serve(desk, &served))
             .context("start the store's writing thread")?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
-    pub(super) async fn transact<T, F>(&self, work: F) -> anyhow::Result<T>
+    pub(super) async fn transact<T, F>(&self, lane: Lane, work: F) -> anyhow::Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        let (answer, done) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let result = match connection {
-                Ok(connection) => in_savepoint(connection, work),
-                Err(reason) => Err(anyhow!("begin: {reason}")),
-            };
-            Box::new(move |commit: Result<(), String>| {
-                let result = match commit {
-                    Ok(()) => result,
-                    Err(reason) => Err(anyhow!("commit: {reason}")),
-                };
-                // The caller may have given up waiting; the work is done all the same.
-                let _ = answer.send(result);
-            })
-        });
-        let queue = locked(&self.queue).clone();
-        match queue.context("the store is closed")?.try_send(job) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => bail!("the store is overloaded"),
-            Err(TrySendError::Disconnected(_)) => bail!("the store's writing thread has ended"),
-        }
+        let (job, done) = job(work);
+        self.queue.add(lane, job)?;
         done.await.context("the store's writing thread has ended")?
     }
-}
 
-impl Writer {
-    /// Takes nothing more, finishes what is queued and closes the file. Blocks meanwhile.
+    pub(super) fn figures(&self) -> Figures {
+        let lanes = self.queue.lanes();
+        let (people, behind) = (lanes.people.len(), lanes.behind.len());
+        drop(lanes);
+        self.queue.meters.read(people, behind)
+    }
+
+    /// Takes nothing more, finishes what is queued and closes the file. Blocks meanwhile, except
+    /// after a failure, when nothing is left to be finished.
     pub(super) fn close(&self) {
-        locked(&self.queue).take();
-        let thread = locked(&self.thread).take();
+        self.queue.lanes().is_closed = true;
+        self.queue.filled.notify_one();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.queue.failure.happened() {
+            return;
+        }
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's writing thread has panicked");
         }
@@ -86,50 +108,81 @@ impl Drop for Writer {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn serve(connection: &Connection, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let rest = std::iter::from_fn(|| jobs.try_recv().ok()).take(BATCH - 1);
-        let batch: Vec<Job> = std::iter::once(first).chain(rest).collect();
-        commit_together(connection, batch);
+impl Queue {
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::warn!(%error, "could not fold the write-ahead log into the store at the end");
+
+    fn add(&self, lane: Lane, job: Job) -> anyhow::Result<()> {
+        let mut lanes = self.lanes();
+        if let Some(reason) = self.failure.reason() {
+            bail!("the store has failed: {reason}");
+        }
+        if lanes.is_closed {
+            bail!("the store is closed");
+        }
+        let jobs = match lane {
+            Lane::People => &mut lanes.people,
+            Lane::Behind => &mut lanes.behind,
+        };
+        if jobs.len() >= QUEUE {
+            self.meters.overloaded.fetch_add(1, Relaxed);
+            bail!("the store is overloaded; nothing was saved");
+        }
+        jobs.push_back(job);
+        drop(lanes);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Waits for work. Says whether there is any; there is none once we are closed.
+    fn wait(&self) -> bool {
+        let is_idle = |lanes: &mut Lanes| {
+            lanes.people.is_empty() && lanes.behind.is_empty() && !lanes.is_closed
+        };
+        let lanes = self.filled.wait_while(self.lanes(), is_idle);
+        let lanes = lanes.unwrap_or_else(PoisonError::into_inner);
+        !lanes.people.is_empty() || !lanes.behind.is_empty()
+    }
+
+    fn next(&self, turn: &mut Turn) -> Option<Job> {
+        if turn.jobs == BATCH {
+            return None;
+        }
+        let mut lanes = self.lanes();
+        let owed = turn.jobs + 1 == BATCH && turn.behind == 0 && !lanes.behind.is_empty();
+        let person = if owed { None } else { lanes.people.pop_front() };
+        let job = person.or_else(|| {
+            let may = turn.behind == 0 || turn.began.elapsed() < BEHIND_FOR;
+            let job = may.then(|| lanes.behind.pop_front()).flatten()?;
+            turn.behind += 1;
+            Some(job)
+        })?;
+        turn.jobs += 1;
+        Some(job)
     }
 }
 
-fn commit_together(connection: &Connection, batch: Vec<Job>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| {
-        tracing::error!(%error, "cannot begin a transaction");
-        error.to_string()
-    });
-    let finishes: Vec<Finish> =
-        batch.into_iter().map(|job| job(begun.clone().map(|()| connection))).collect();
-    let outcome = begun.and_then(|()| commit(connection));
-    for finish in finishes {
-        finish(outcome.clone());
+fn serve(desk: Desk, queue: &Queue) {
+    let _watch = DeathWatch(queue);
+    while queue.wait() {
+        let mut turn = Turn { began: Instant::now(), jobs: 0, behind: 0 };
+        desk.commit_together(|| queue.next(&mut turn));
     }
+    desk.finish();
 }
 
-fn commit(connection: &Connection) -> Result<(), String> {
-    connection.execute_batch("COMMIT").map_err(|error| {
-        tracing::error!(%error, "cannot commit");
-        let _ = connection.execute_batch("ROLLBACK");
-        error.to_string()
-    })
-}
+/// A bot whose writer is dead is worse than a dead bot: it looks alive.
+struct DeathWatch<'q>(&'q Queue);
 
-fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    connection.execute_batch("SAVEPOINT job").context("begin a job")?;
-    let result = catch_unwind(AssertUnwindSafe(|| work(&Tx(connection))))
-        .unwrap_or_else(|_| Err(anyhow!("a write panicked; this is a bug")));
-    let ending = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(ending).context("end a job")?;
-    result
+impl Drop for DeathWatch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failure.declare("its writing thread has died; this is a bug");
+            let mut lanes = self.0.lanes();
+            lanes.is_closed = true;
+            lanes.people.clear();
+            lanes.behind.clear();
+        }
+    }
 }
