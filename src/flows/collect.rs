@@ -108,6 +108,9 @@ async fn store_failure(
     let rules = std::sync::Arc::clone(&bot.rules);
     bot.store
         .transact(move |tx| {
+            if !tx.has_feed(person)? {
+                return Ok(());
+            }
             for meeting in known.iter().flat_map(|known| &known.occurrences) {
                 follow(tx, &rep, &judged(meeting, &rep, &rules.meetings), now)?;
             }
@@ -127,6 +130,9 @@ async fn store_reading(
     let bot_rules = std::sync::Arc::clone(&bot.rules);
     bot.store
         .transact(move |tx| {
+            if !tx.has_feed(rep.id)? {
+                return Ok(());
+            }
             let meetings: Vec<JudgedMeeting> = reading
                 .occurrences
                 .iter()

@@ -19,6 +19,7 @@ pub mod prompt;
 pub mod remind;
 pub mod respond;
 pub mod tap;
+pub mod who_saw;
 pub mod words;
 pub mod write;
 

@@ -12,7 +12,10 @@ use rusqlite::Connection;
 const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+pub const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_audit.sql"),
+];
 
 pub(super) const EVERY_CONNECTION: &str = "
     PRAGMA foreign_keys = ON;
@@ -47,8 +50,7 @@ pub(super) fn prepare(
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .context("switch the store to a write-ahead log")?;
-    connection.execute_batch(EVERY_CONNECTION).context("apply the store's settings")?;
-    connection.execute_batch(WRITER).context("apply the writer's settings")?;
+    settle_writer(connection)?;
     migrate(connection)?;
     connection
         .execute(
@@ -58,6 +60,12 @@ pub(super) fn prepare(
         )
         .context("mark the installation")?;
     Ok(())
+}
+
+/// How every connection that writes is set up.
+pub(super) fn settle_writer(connection: &Connection) -> anyhow::Result<()> {
+    connection.execute_batch(EVERY_CONNECTION).context("apply the store's settings")?;
+    connection.execute_batch(WRITER).context("apply the writer's settings")
 }
 
 /// For looking only: refuses what [`prepare`] would have to change.
