@@ -8,6 +8,7 @@ pub mod check;
 pub mod demo;
 mod listen;
 pub mod operator;
+pub mod records;
 pub mod roster;
 pub mod tools;
 pub mod web;

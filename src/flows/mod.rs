@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod digest;
 pub mod enroll;
 pub mod explain;
+pub mod export;
 pub mod follow_up;
 pub mod form;
 pub mod history;

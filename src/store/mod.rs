@@ -8,6 +8,7 @@ pub mod answers;
 pub mod audit;
 pub mod debriefs;
 pub mod digests;
+pub mod dossier;
 pub mod erasure;
 pub mod feeds;
 pub mod history;
