@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use debrief::app::records::{self, Resolve};
 use debrief::app::tools::{self, Form};
 use debrief::app::{Running, SystemClock, check, demo};
 use debrief::config::secrets::Secrets;
@@ -62,8 +63,46 @@ enum Command {
         #[arg(long, value_name = "EMAIL")]
         manager: String,
     },
+    /// Write everything by and about a person into a new folder, as JSON and CSV.
+    Export {
+        /// The person's address.
+        #[arg(long, value_name = "EMAIL")]
+        person: String,
+        /// The folder to make; `debrief-export-EMAIL` without it.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
+    /// Erase a person for good; without --confirm, say what would go.
+    Erase {
+        /// The person's address.
+        #[arg(long, value_name = "EMAIL", required_unless_present = "forget_tombstone")]
+        person: Option<String>,
+        /// Do it.
+        #[arg(long)]
+        confirm: bool,
+        /// Let the roster bring back an address that was erased.
+        #[arg(long, value_name = "EMAIL", conflicts_with_all = ["person", "confirm"])]
+        forget_tombstone: Option<String>,
+    },
+    /// The log of who looked at what and who changed what.
+    Audit {
+        #[command(subcommand)]
+        what: Audit,
+    },
     /// Create the store, or bring it up to date.
     Migrate,
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Walk the chain: was a row changed, removed, moved or put in?
+    Verify {
+        /// A head that was noted earlier and must be in the log: shows that its end was not cut.
+        #[arg(long, value_name = "HASH")]
+        expect_head: Option<String>,
+    },
+    /// Print every row as a line of JSON.
+    Export,
 }
 
 fn main() -> ExitCode {
@@ -126,6 +165,20 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
             tools::explain(&config, &rep, day, form, now, out).await?;
         }
         Command::Digest { manager } => tools::digest(&config, &manager, now, out)?,
+        Command::Export { person, to } => records::export(&config, &person, to, now, out)?,
+        Command::Erase { person, confirm, forget_tombstone } => {
+            let resolve = if confirm { Resolve::Erase } else { Resolve::Look };
+            match (person, forget_tombstone) {
+                (_, Some(email)) => records::forget_tombstone(&config, &email, now, out)?,
+                (Some(email), None) => records::erase(&config, &email, resolve, now, out)?,
+                (None, None) => {}
+            }
+        }
+        Command::Audit { what: Audit::Export } => records::export_audit(&config, now, out)?,
+        Command::Audit { what: Audit::Verify { expect_head } } => {
+            let whole = records::verify_audit(&config, expect_head.as_deref(), out)?;
+            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
         Command::Migrate => tools::migrate(&config, now, out)?,
         Command::Demo { .. } => {}
     }

@@ -55,7 +55,7 @@ pub async fn run(
     let mut report = Report { out, wrong: false };
     report.good("config", &path.display().to_string())?;
     let roster = check_roster(config, &mut report)?;
-    let stored = check_store(config, &mut report)?;
+    let stored = check_store(config, &roster, &mut report)?;
     check_slack(config, secrets, &mut report).await?;
     check_calendars(config, &roster, &stored, now, &mut report).await?;
     digest_times(config, &roster, &stored, now, &mut report)?;
@@ -94,7 +94,11 @@ struct Stored {
     zones: Vec<(String, TimeZone)>,
 }
 
-fn check_store(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Stored> {
+fn check_store(
+    config: &Config,
+    roster: &Roster,
+    report: &mut Report<'_>,
+) -> anyhow::Result<Stored> {
     let path = &config.store_path;
     if !path.exists() {
         report.good("store", &format!("{}: made at the first run", path.display()))?;
@@ -104,9 +108,14 @@ fn check_store(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Store
         let people = tx.everybody()?;
         let zones = people.into_iter().map(|person| (person.email, person.zone)).collect();
         let stored = Stored { feeds: tx.feeds_health()?, zones };
-        Ok((stored, tx.unmatched()?, tx.outbox_health()?))
+        let erased = roster.people.iter().filter_map(|row| {
+            let erased = tx.erased(&row.email).transpose()?;
+            Some(erased.map(|erased| (row.line, erased.at)))
+        });
+        let erased: Vec<(usize, Timestamp)> = erased.collect::<anyhow::Result<_>>()?;
+        Ok((stored, tx.unmatched()?, tx.outbox_health()?, erased))
     });
-    let (stored, unmatched, queue) = match looked {
+    let (stored, unmatched, queue, erased) = match looked {
         Ok(looked) => looked,
         Err(error) => {
             report.bad("store", &format!("{error:#}"))?;
@@ -120,6 +129,14 @@ fn check_store(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Store
         queue.failed
     );
     report.good("store", &found)?;
+    for (line, at) in erased {
+        let found = format!(
+            "{}: line {line} is left out: this person was erased on {}; remove the row",
+            config.roster_file.display(),
+            at.strftime("%F")
+        );
+        report.bad("roster", &found)?;
+    }
     for (email, standing) in unmatched {
         let why = match standing.as_str() {
             "missing" => "nobody in Slack has this address; correct the roster",

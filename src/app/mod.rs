@@ -7,10 +7,13 @@ pub mod beat;
 pub mod check;
 pub mod demo;
 mod listen;
+pub mod operator;
+pub mod records;
 pub mod roster;
 pub mod tools;
 pub mod web;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +35,8 @@ use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
 use crate::slack::pace::Pace;
 use crate::slack::socket::{Health, Socket};
-use crate::store::Store;
 use crate::store::place::Missing;
+use crate::store::{Store, erasure};
 
 /// How long work in hand may take when we are told to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
@@ -91,6 +94,7 @@ impl Running {
         pace: Pace,
         store: Arc<Store>,
     ) -> anyhow::Result<Self> {
+        replay_erasures(&config.store_path)?;
         let metrics = Arc::new(Metrics::default());
         let stopping = CancellationToken::new();
         let web = match config.http_listen {
@@ -205,6 +209,15 @@ impl Running {
             tracing::error!("the store was not closed in order");
         }
     }
+}
+
+/// Whoever was erased stays so, even if an older copy was put in the store's place.
+fn replay_erasures(path: &Path) -> anyhow::Result<()> {
+    let erased = erasure::replay(path).context("erase again who was erased")?;
+    if erased > 0 {
+        tracing::warn!(erased, "this store is an older copy; its erasures were done again");
+    }
+    Ok(())
 }
 
 fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<SlackMessenger> {

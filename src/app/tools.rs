@@ -9,7 +9,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::operator::operator;
 use crate::config::Config;
+use crate::domain::audit::{Action, Entry};
 use crate::domain::roster::{self, RosterEntry};
 use crate::flows::explain::{self, Known, Subject};
 use crate::flows::{Rules, digest};
@@ -68,14 +70,23 @@ pub fn digest(
 ) -> anyhow::Result<()> {
     let rules = super::rules(config);
     let address = manager.to_lowercase();
-    let card = peek(&config.store_path, |tx| {
+    let (manager, card, shown) = peek(&config.store_path, |tx| {
         let Some(manager) = tx.person_by_email(&address)? else {
             bail!("nobody on the roster has the address {manager}");
         };
         if tx.team_of(manager.id)?.is_empty() {
             bail!("the roster names nobody who reports to {}", manager.email);
         }
-        digest::preview(tx, &rules, &manager, now)
+        let (card, shown) = digest::preview(tx, &rules, &manager, now)?;
+        Ok((manager, card, shown))
+    })?;
+    // Before anything is shown.
+    store::visit(&config.store_path, |tx| {
+        for rep in &shown.reps {
+            let entry = Entry::of(operator(), Action::DigestPrinted).about(*rep);
+            tx.audit(&entry.within(format!("for person:{}", manager.id.0)), now)?;
+        }
+        Ok(())
     })?;
     writeln!(out, "{}", card.text)?;
     Ok(())

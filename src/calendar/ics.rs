@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use reqwest::Client;
 
 use super::CalendarSettings;
+use super::discreet::discreet;
 use super::fetch::{self, Fetched, failed};
 use super::parse::{Parsed, parse};
 use super::series::{Troubles, occurrences};
@@ -60,17 +61,20 @@ async fn expanded(
     let state = new.as_ref().or(request.known.as_ref());
     let body = state.map(|state| state.body.clone()).unwrap_or_default();
     let (zone, window) = (request.zone.clone(), request.window);
+    let is_new = new.is_some();
     let work = tokio::task::spawn_blocking(move || {
         let parsed = parse(&body, &zone);
         check(&parsed, &body)?;
         let mut warnings = warnings(&parsed);
         let (found, troubles) = occurrences(parsed.events, window);
         warnings.extend(trouble_warnings(troubles));
-        Ok((found, warnings))
+        let kept = if is_new { discreet(&body) } else { Vec::new() };
+        Ok((found, warnings, kept))
     });
     let worked = work.await.map_err(|_| failed("the calendar could not be worked out"))?;
-    let (occurrences, warnings) = worked?;
-    Ok(CalendarRead { occurrences, state: new, warnings })
+    let (occurrences, warnings, body) = worked?;
+    let state = new.map(|state| FeedState { body, ..state });
+    Ok(CalendarRead { occurrences, state, warnings })
 }
 
 /// A log-in page or an empty answer must not look like an empty calendar.

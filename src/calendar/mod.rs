@@ -6,6 +6,7 @@
 //! that holds no title and no address.
 
 mod details;
+mod discreet;
 mod event;
 mod fetch;
 pub mod ics;

@@ -68,7 +68,7 @@ pub(super) fn parse(text: &[u8], zone: &TimeZone) -> Parsed {
 }
 
 /// Joins folded lines before decoding, for a fold may cut a character in two.
-fn unfolded(text: &[u8]) -> String {
+pub(super) fn unfolded(text: &[u8]) -> String {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut joined: Vec<Vec<u8>> = Vec::new();
     for line in text.split(|byte| *byte == b'\n') {

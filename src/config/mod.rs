@@ -19,6 +19,12 @@ use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
 use crate::domain::schedule::Schedule;
 
+/// Who became somebody else by `sudo` before starting this command.
+#[expect(clippy::disallowed_methods, reason = "config is where the environment is read")]
+pub fn sudo_user() -> Option<String> {
+    std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty())
+}
+
 /// Everything an administrator may set, valid. It holds no secrets, so it may be shown.
 #[derive(Debug, Clone)]
 pub struct Config {

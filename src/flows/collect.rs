@@ -111,6 +111,9 @@ async fn store_failure(
     let rules = std::sync::Arc::clone(&bot.rules);
     bot.store
         .transact_behind(move |tx| {
+            if !tx.has_feed(person)? {
+                return Ok(());
+            }
             for meeting in known.iter().flat_map(|known| &known.occurrences) {
                 follow(tx, &rep, &judged(meeting, &rep, &rules.meetings), now)?;
             }
@@ -130,6 +133,9 @@ async fn store_reading(
     let bot_rules = std::sync::Arc::clone(&bot.rules);
     bot.store
         .transact_behind(move |tx| {
+            if !tx.has_feed(rep.id)? {
+                return Ok(());
+            }
             let meetings: Vec<JudgedMeeting> = reading
                 .occurrences
                 .iter()

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::respond::{Filling, Then, says};
-use super::{Bot, Rules, card, history, log, words};
+use super::{Bot, Rules, card, history, log, who_saw, words};
 use crate::domain::digest::shortened;
 use crate::domain::meeting::{Guess, Kind, account_from_text};
 use crate::domain::person::{Person, PersonId};
@@ -38,11 +38,13 @@ pub enum Command {
         until: String,
     },
     Resume,
+    /// Who looked at one's own debriefs.
+    WhoSaw,
     Help,
 }
 
 /// The words that begin a command.
-const WORDS: [&str; 6] = ["now", "me", "history", "pause", "resume", "help"];
+const WORDS: [&str; 7] = ["now", "me", "history", "who-saw", "pause", "resume", "help"];
 /// Nobody is left alone for longer by accident.
 const LONGEST_PAUSE_DAYS: i64 = 92;
 /// How far back `/debrief` offers what was never answered.
@@ -67,6 +69,7 @@ pub fn parse(text: &str) -> Result<Command, String> {
             Command::Pause { until: until.to_owned() }
         }
         "resume" => Command::Resume,
+        "who-saw" | "whosaw" | "who" => Command::WhoSaw,
         "help" | "?" => Command::Help,
         other => {
             let known = closest(other, &WORDS);
@@ -139,8 +142,9 @@ pub fn take(
             whisper(says("Welcome back. I'll ask after your next customer meeting."))
         }
         Command::Help => whisper(help(person)),
-        Command::Waiting | Command::Me | Command::History { .. } => {
-            Then::Reply { to: reply_to.clone(), reader: person.id, command }
+        Command::Waiting | Command::Me | Command::WhoSaw | Command::History { .. } => {
+            let (to, request) = (reply_to.clone(), key.to_owned());
+            Then::Reply { to, reader: person.id, command, request }
         }
     })
 }
@@ -153,11 +157,13 @@ pub async fn reply(
     bot: &Bot,
     reader: PersonId,
     command: Command,
+    request: String,
     now: Timestamp,
 ) -> anyhow::Result<Whisper> {
     match command {
-        Command::History { query } => history::page(bot, reader, &query, None, now).await,
-        Command::Me => history::page(bot, reader, "", None, now).await,
+        Command::History { query } => history::page(bot, reader, &query, None, request, now).await,
+        Command::Me => history::page(bot, reader, "", None, request, now).await,
+        Command::WhoSaw => bot.store.read(move |tx| who_saw::whisper(tx, reader)).await,
         _ => waiting(bot, reader, now).await,
     }
 }
@@ -215,6 +221,7 @@ fn help(person: &Person) -> Whisper {
     if person.is_manager {
         lines.push(("/debrief history @maya", "somebody on your team"));
     }
+    lines.push(("/debrief who-saw", "who looked at your debriefs"));
     lines.push(("/debrief pause until Mon", "quiet until then; also 3d, tomorrow, 2026-03-30"));
     lines.push(("/debrief resume", "ask again"));
     let body = lines.into_iter().map(|(command, what)| {
@@ -303,6 +310,7 @@ mod tests {
     fn commands_are_read_and_typos_get_a_suggestion() {
         assert_eq!(parse("  "), Ok(Command::Waiting));
         assert_eq!(parse("now Acme Corp"), Ok(Command::Now { account: Some("Acme Corp".into()) }));
+        assert_eq!(parse("who-saw"), Ok(Command::WhoSaw));
         assert_eq!(parse("NOW"), Ok(Command::Now { account: None }));
         assert_eq!(parse("pause until Mon"), Ok(Command::Pause { until: "Mon".into() }));
         assert_eq!(parse("pause 3d"), Ok(Command::Pause { until: "3d".into() }));

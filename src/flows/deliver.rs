@@ -31,6 +31,8 @@ pub(super) const REMINDER: &str = "reminder:";
 enum Parcel {
     /// A new message.
     Post(Card),
+    /// A new message that shows somebody's words to somebody else.
+    Digest(Card, digest::Shown),
     /// A message of ours looks different now.
     Edit(MessageRef, Card),
     Home(Home),
@@ -83,7 +85,8 @@ async fn send(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
             Some(id) => bot.messenger.publish_home(id, &home).await.map(|()| None),
             None => return drop_row(bot, row.id).await,
         },
-        Parcel::Post(card) => post(bot, &row, &person, &card, now).await,
+        Parcel::Post(card) => post(bot, &row, &person, &card, None, now).await,
+        Parcel::Digest(card, shown) => post(bot, &row, &person, &card, Some(&shown), now).await,
     };
     match sent {
         Ok(at) => was_sent(bot, row, at, revision, now).await,
@@ -97,6 +100,7 @@ async fn post(
     row: &OutRow,
     person: &Person,
     card: &Card,
+    shown: Option<&digest::Shown>,
     now: Timestamp,
 ) -> Result<Option<MessageRef>, SendError> {
     let channel = match (&row.at, &person.channel, &person.chat_id) {
@@ -118,6 +122,12 @@ async fn post(
             return found.map_or(Err(SendError::Unknown), |at| Ok(Some(at)));
         }
         tracing::warn!(row.id, "a message never arrived; sending it again");
+    }
+    if let Some(shown) = shown
+        && !digest::may_go(bot, row, shown, now).await
+    {
+        // Put together anew, or dropped, from what is true by then.
+        return Err(SendError::Later { after: 1 });
     }
     bot.messenger.post(&channel, card, &row.delivery_key).await.map(Some)
 }
@@ -181,7 +191,7 @@ async fn pack(
                     },
                 },
                 (OutKind::Digest, _) => digest::card_for_date(tx, &rules, &person, &row.seq)?
-                    .map_or(Parcel::Drop, Parcel::Post),
+                    .map_or(Parcel::Drop, |(card, shown)| Parcel::Digest(card, shown)),
                 (OutKind::Note, _) if row.seq == write::WHICH => {
                     write::which_card(tx, &person, row.subject)?.map_or(Parcel::Drop, Parcel::Post)
                 }

@@ -3,6 +3,7 @@
 //! The schedule looks back: the latest slot is owed unless its row exists, so a bot that slept
 //! through Monday 08:00 sends at 11:00, once. Nothing older than the installation is owed.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -10,13 +11,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{Bot, Rules, words};
+use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::digest::{self, Digest, ENDINGS, Week, WeekDebrief};
 use crate::domain::person::{Person, PersonId};
 use crate::ports::outbound::{Card, Chart, DigestCard, DigestSection, Quote};
 use crate::store::Tx;
 use crate::store::answers::Slot;
 use crate::store::history::HistoryEntry;
-use crate::store::outbox::OutKind;
+use crate::store::outbox::{OutKind, OutRow};
 
 /// How many weeks the chart goes back.
 const WEEKS: i64 = 8;
@@ -59,19 +61,66 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
         .await
 }
 
-/// The digest of a slot that was claimed under its local date.
+/// What a digest shows of whom, and the reporting lines under which it was put together.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Those whose words or endings are in it.
+    pub reps: Vec<PersonId>,
+    /// Who reported to the manager then, and since when.
+    lines: Vec<(PersonId, Timestamp)>,
+}
+
+/// The digest of a slot that was claimed under its local date; `None` if nobody reports to the
+/// manager any more.
 pub(super) fn card_for_date(
     tx: &Tx<'_>,
     rules: &Rules,
     manager: &Person,
     date: &str,
-) -> anyhow::Result<Option<Card>> {
+) -> anyhow::Result<Option<(Card, Shown)>> {
     let Some(slot_at) = tx.digest_slot(manager.id, date)? else {
         return Ok(None);
     };
     let before = rules.digest.latest(slot_at - SignedDuration::from_secs(1), &manager.zone);
     let from = before.map_or_else(|| a_week_before(slot_at, &manager.zone), |slot| slot.at);
-    Ok(Some(Card::Digest(card(tx, rules, manager, (from, slot_at))?)))
+    let (card, shown) = card(tx, rules, manager, (from, slot_at))?;
+    Ok((!shown.lines.is_empty()).then_some((Card::Digest(card), shown)))
+}
+
+/// Asked right before a digest is posted: writes down whom it shows, unless a reporting line or the
+/// manager has changed since it was put together. Says whether it may go.
+pub(super) async fn may_go(bot: &Bot, row: &OutRow, shown: &Shown, now: Timestamp) -> bool {
+    let (row, shown) = (row.clone(), shown.clone());
+    let asked = bot.store.transact(move |tx| {
+        let manager = tx.person(row.person)?.and_then(|manager| manager.chat_id);
+        let is_here = match manager {
+            Some(id) => tx.person_by_chat(&id)?.is_some(),
+            None => false,
+        };
+        if !is_here || lines(tx, &tx.team_of(row.person)?)? != shown.lines {
+            return Ok(false);
+        }
+        for rep in shown.reps {
+            let entry = Entry::of(Actor::Person(row.person), Action::Digest).about(rep);
+            tx.audit_once(&entry.within(&row.seq).for_request(&row.delivery_key), now)?;
+        }
+        Ok(true)
+    });
+    asked.await.unwrap_or_else(|error| {
+        let error = format!("{error:#}");
+        tracing::error!(error, "a digest waits: it could not be written down who sees whom");
+        false
+    })
+}
+
+/// Since when each of a team reports to their manager.
+fn lines(tx: &Tx<'_>, team: &[Person]) -> anyhow::Result<Vec<(PersonId, Timestamp)>> {
+    team.iter()
+        .map(|rep| {
+            let since = tx.manager_of(rep.id)?.map_or(Timestamp::MAX, |(_, since)| since);
+            Ok((rep.id, since))
+        })
+        .collect()
 }
 
 /// The digest of the seven days until now.
@@ -83,7 +132,7 @@ pub fn preview(
     rules: &Rules,
     manager: &Person,
     now: Timestamp,
-) -> anyhow::Result<DigestCard> {
+) -> anyhow::Result<(DigestCard, Shown)> {
     // Up to and including this second.
     let to = now + SignedDuration::from_secs(1);
     card(tx, rules, manager, (a_week_before(to, &manager.zone), to))
@@ -98,19 +147,21 @@ fn card(
     rules: &Rules,
     manager: &Person,
     window: (Timestamp, Timestamp),
-) -> anyhow::Result<DigestCard> {
+) -> anyhow::Result<(DigestCard, Shown)> {
     let team = tx.team_of(manager.id)?;
-    let week = week(tx, rules, &team, window, &manager.zone)?;
+    let mut shown = Shown { reps: vec![], lines: lines(tx, &team)? };
+    let (week, reps) = week(tx, rules, &team, &shown.lines, window, &manager.zone)?;
     let title = format!("Your team, {}", days_of(window, &manager.zone));
     if week.debriefs.is_empty() {
         let summary = quiet(&week);
         let text = format!("{title}. {summary}");
-        return Ok(DigestCard { title, summary, text, sections: vec![] });
+        return Ok((DigestCard { title, summary, text, sections: vec![] }, shown));
     }
+    shown.reps = reps;
     let digest = digest::digest(&week);
     let sections = sections(&digest, &week);
     let text = as_text(&title, &digest.summary, &sections);
-    Ok(DigestCard { title, summary: digest.summary, text, sections })
+    Ok((DigestCard { title, summary: digest.summary, text, sections }, shown))
 }
 
 /// "9–15 March": the days that were mostly covered, so that a Monday morning is not among them.
@@ -130,23 +181,27 @@ fn quiet(week: &Week) -> String {
     }
 }
 
+/// The week's facts, and those of the team who are in them.
 fn week(
     tx: &Tx<'_>,
     rules: &Rules,
     team: &[Person],
+    lines: &[(PersonId, Timestamp)],
     window: (Timestamp, Timestamp),
     zone: &TimeZone,
-) -> anyhow::Result<Week> {
+) -> anyhow::Result<(Week, Vec<PersonId>)> {
     let open_taps = rules.questions.open_taps();
+    let mut heard = BTreeSet::new();
     let mut week = Week { reps: u32::try_from(team.len())?, ..Week::default() };
     for rep in team {
         week.meetings += tx.meetings_between(rep.id, window)?;
         let answered = tx.answered_between(rep.id, window, &open_taps)?;
         week.reps_heard += u32::from(!answered.is_empty());
+        heard.extend((!answered.is_empty()).then_some(rep.id));
         week.debriefs.extend(answered.iter().map(|entry| week_debrief(rules, rep, entry)));
     }
-    week.endings = endings(tx, team, window.1, zone)?;
-    Ok(week)
+    week.endings = endings(tx, lines, window.1, zone, &mut heard)?;
+    Ok((week, heard.into_iter().collect()))
 }
 
 fn week_debrief(rules: &Rules, rep: &Person, entry: &HistoryEntry) -> WeekDebrief {
@@ -168,28 +223,23 @@ fn week_debrief(rules: &Rules, rep: &Person, entry: &HistoryEntry) -> WeekDebrie
 /// How meetings ended in the last weeks, oldest first; weeks before the first debrief left out.
 fn endings(
     tx: &Tx<'_>,
-    team: &[Person],
+    team: &[(PersonId, Timestamp)],
     until: Timestamp,
     zone: &TimeZone,
+    heard: &mut BTreeSet<PersonId>,
 ) -> anyhow::Result<Vec<(String, [u32; 4])>> {
-    let team: Vec<(PersonId, Timestamp)> = team
-        .iter()
-        .map(|rep| {
-            let since = tx.manager_of(rep.id)?.map_or(Timestamp::MAX, |(_, since)| since);
-            Ok((rep.id, since))
-        })
-        .collect::<anyhow::Result<_>>()?;
     let end = until.to_zoned(zone.clone());
     let mut weeks = Vec::new();
     for ago in (0..WEEKS).rev() {
         let from = end.saturating_sub((ago + 1).weeks());
         let to = end.saturating_sub(ago.weeks()).timestamp();
         let mut counts = [0; 4];
-        for (rep, since) in &team {
+        for (rep, since) in team {
             let seen = (from.timestamp().max(*since), to);
             for (outcome, count) in tx.endings_between(*rep, seen)? {
                 if let Some(place) = ENDINGS.iter().position(|known| *known == outcome) {
                     counts[place] += count;
+                    heard.insert(*rep);
                 }
             }
         }

@@ -17,7 +17,15 @@ const AT_ONCE: u32 = 40;
 /// If the store fails.
 pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyhow::Result<()> {
     let people = entries.len();
-    bot.store.transact_behind(move |tx| tx.apply_roster(&entries, now)).await?;
+    let left_out = bot.store.transact_behind(move |tx| tx.apply_roster(&entries, now)).await?;
+    for (line, erased) in left_out {
+        let on = erased.at.strftime("%Y-%m-%d").to_string();
+        tracing::error!(
+            line,
+            on,
+            "a row of the roster is left out: this person was erased; remove the row"
+        );
+    }
     tracing::info!(people, "the roster was applied");
     Ok(())
 }

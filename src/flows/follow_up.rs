@@ -37,12 +37,12 @@ pub async fn run(
                 told(bot.messenger.whisper(&to, &whisper).await, "whisper");
             }
         }
-        Then::Reply { to, reader, command } => {
-            let whisper = command::reply(bot, reader, command, now).await?;
+        Then::Reply { to, reader, command, request } => {
+            let whisper = command::reply(bot, reader, command, request, now).await?;
             told(bot.messenger.whisper(&to, &whisper).await, "answer a command");
         }
-        Then::HistoryPage { to, reader, query, before } => {
-            let mut page = history::page(bot, reader, &query, before, now).await?;
+        Then::HistoryPage { to, reader, query, before, request } => {
+            let mut page = history::page(bot, reader, &query, before, request, now).await?;
             page.replaces = true;
             told(bot.messenger.whisper(&to, &page).await, "turn a page");
         }

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::command::{closest, span};
 use super::respond::says;
 use super::{Bot, Rules, card, words};
+use crate::domain::audit::{self, Action, Actor};
 use crate::domain::debrief::DebriefId;
 use crate::domain::person::{Person, PersonId};
 use crate::domain::privacy::{Item, Lock, Viewer, may_see};
@@ -54,7 +55,15 @@ enum Since {
     Date(Date),
 }
 
-/// One page of a history, newest first.
+/// Why there is nobody whose history could be shown.
+enum Nobody {
+    /// It has to be asked for in another way.
+    Unclear(Whisper),
+    Refused(Whisper),
+}
+
+/// One page of a history, newest first. A look at somebody else's, or the refusal of one, is in the
+/// audit log before the page leaves.
 ///
 /// # Errors
 /// If the store fails.
@@ -63,6 +72,7 @@ pub async fn page(
     reader: PersonId,
     query: &str,
     before: Option<DebriefId>,
+    request: String,
     now: Timestamp,
 ) -> anyhow::Result<Whisper> {
     let parsed = match parse(query) {
@@ -70,34 +80,50 @@ pub async fn page(
         Err(problem) => return Ok(says(&problem)),
     };
     let (rules, query) = (Arc::clone(&bot.rules), query.to_owned());
-    let (whisper, looked_at) = bot
-        .store
-        .read(move |tx| {
-            let Some(reader) = tx.person(reader)? else {
-                return Ok((says(REFUSAL), None));
-            };
-            let rep = match whose(tx, &reader, parsed.who.as_ref())? {
-                Ok(rep) => rep,
-                Err(refusal) => return Ok((refusal, None)),
-            };
-            let (relation, since) = tx.relation(&reader, rep.id)?;
-            let viewer = relation.viewer();
-            if !may_see(viewer, Item::Ending, Lock::Open) {
-                return Ok((says(REFUSAL), None));
-            }
-            let scope = HistoryScope { rep: rep.id, viewer, from: since };
-            let filter = filter(parsed, before, now, &reader.zone);
-            let open_taps = rules.questions.open_taps();
-            let most = u32::try_from(PAGE + 1)?;
-            let found = tx.history(scope, &filter, &open_taps, most)?;
-            let whisper = show(&rules, &reader, &rep, &query, before, found);
-            Ok((whisper, (viewer != Viewer::Rep).then_some((reader.id, rep.id))))
-        })
-        .await?;
-    if let Some((reader, rep)) = looked_at {
-        bot.store.transact(move |tx| tx.log_access(reader, rep, "history", now)).await?;
+    let look = move |tx: &Tx<'_>| look(tx, &rules, reader, parsed, &query, before, now);
+    let (whisper, entry) = bot.store.read(look).await?;
+    if let Some(entry) = entry.map(|entry| entry.for_request(request)) {
+        let write = move |tx: &Tx<'_>| match entry.refused {
+            true => tx.audit_refusal(entry, now),
+            false => tx.audit(&entry, now),
+        };
+        bot.store.transact(write).await?;
     }
     Ok(whisper)
+}
+
+/// What the reader may see, and what is to be written down before they do.
+fn look(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    reader: PersonId,
+    parsed: Query,
+    query: &str,
+    before: Option<DebriefId>,
+    now: Timestamp,
+) -> anyhow::Result<(Whisper, Option<audit::Entry>)> {
+    let entry = audit::Entry::of(Actor::Person(reader), Action::History);
+    let Some(reader) = tx.person(reader)? else {
+        return Ok((says(REFUSAL), None));
+    };
+    let rep = match whose(tx, &reader, parsed.who.as_ref())? {
+        Ok(rep) => rep,
+        Err(Nobody::Unclear(question)) => return Ok((question, None)),
+        Err(Nobody::Refused(refusal)) => return Ok((refusal, Some(entry.refused()))),
+    };
+    let (relation, since) = tx.relation(&reader, rep.id)?;
+    let viewer = relation.viewer();
+    if !may_see(viewer, Item::Ending, Lock::Open) {
+        return Ok((says(REFUSAL), Some(entry.about(rep.id).refused())));
+    }
+    let scope = HistoryScope { rep: rep.id, viewer, from: since };
+    let filter = filter(parsed, before, now, &reader.zone);
+    let open_taps = rules.questions.open_taps();
+    let found = tx.history(scope, &filter, &open_taps, u32::try_from(PAGE + 1)?)?;
+    let whisper = show(rules, &reader, &rep, query, before, found);
+    let since = since.map_or_else(String::new, |since| format!("since {}", since.strftime("%F")));
+    let entry = entry.about(rep.id).within(since);
+    Ok((whisper, (viewer != Viewer::Rep).then_some(entry)))
 }
 
 /// Finds the rep; the reader without a name. Names are only completed within the reader's team.
@@ -105,17 +131,17 @@ fn whose(
     tx: &Tx<'_>,
     reader: &Person,
     who: Option<&Who>,
-) -> anyhow::Result<Result<Person, Whisper>> {
+) -> anyhow::Result<Result<Person, Nobody>> {
     let name = match who {
         None if reader.is_rep || !reader.is_manager => return Ok(Ok(reader.clone())),
         None => {
             let team = tx.team_of(reader.id)?;
             let names: Vec<&str> = team.iter().map(Person::first_name).collect();
             let whom = format!("Whose? `/debrief history @name`: {}.", names.join(", "));
-            return Ok(Err(says(&whom)));
+            return Ok(Err(Nobody::Unclear(says(&whom))));
         }
         Some(Who::Chat(id)) => {
-            return Ok(tx.person_by_chat(id)?.ok_or_else(|| says(REFUSAL)));
+            return Ok(tx.person_by_chat(id)?.ok_or_else(|| Nobody::Refused(says(REFUSAL))));
         }
         Some(Who::Named(name)) => name.to_lowercase(),
     };
@@ -131,16 +157,17 @@ fn whose(
     Ok(match (called.next(), called.next()) {
         (Some(only), None) => Ok(only.clone()),
         (Some(_), Some(_)) => {
-            Err(says("Two people are called that. Pick one from Slack's list after typing @."))
+            let two = "Two people are called that. Pick one from Slack's list after typing @.";
+            Err(Nobody::Unclear(says(two)))
         }
         (None, _) => {
             let names: Vec<String> =
                 known.iter().map(|person| person.first_name().to_lowercase()).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            Err(match closest(&name, &names) {
+            Err(Nobody::Refused(match closest(&name, &names) {
                 Some(close) => says(&format!("{REFUSAL} Did you mean @{close}?")),
                 None => says(REFUSAL),
-            })
+            }))
         }
     })
 }

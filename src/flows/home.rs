@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::command::{waiting_entry, waiting_since};
-use super::{Rules, card, history, words};
+use super::{Rules, card, history, who_saw, words};
 use crate::domain::person::Person;
 use crate::domain::privacy::Viewer;
 use crate::ports::inbound::Control;
@@ -38,6 +38,7 @@ pub fn home(tx: &Tx<'_>, rules: &Rules, person: &Person, now: Timestamp) -> anyh
     }
     body.push(Piece::Divider);
     body.push(Piece::Small(promise(tx, person)?));
+    body.extend(who_saw::last_look(tx, person)?.map(Piece::Small));
     Ok(Home { body })
 }
 

@@ -10,6 +10,7 @@ pub mod deliver;
 pub mod digest;
 pub mod enroll;
 pub mod explain;
+pub mod export;
 pub mod follow_up;
 pub mod form;
 pub mod history;
@@ -19,6 +20,7 @@ pub mod prompt;
 pub mod remind;
 pub mod respond;
 pub mod tap;
+pub mod who_saw;
 pub mod words;
 pub mod write;
 

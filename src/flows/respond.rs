@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::command::{self, Command};
 use super::{Bot, Rules, form, log, tap, write};
+use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::debrief::DebriefId;
 use crate::domain::meeting::Account;
 use crate::domain::person::{Person, PersonId};
@@ -20,6 +21,9 @@ use crate::ports::outbound::{FormId, Modal, Piece, Span, Whisper};
 use crate::store::Tx;
 use crate::store::debriefs::Debrief;
 use crate::store::outbox::OutKind;
+
+/// The same for what never was, what is gone and what is somebody else's.
+const NOT_YOURS: &str = "That debrief belongs to somebody else, or is gone.";
 
 /// What to acknowledge, and what to do afterwards.
 #[derive(Debug)]
@@ -54,12 +58,15 @@ pub enum Then {
         to: ReplyTo,
         reader: PersonId,
         command: Command,
+        /// The key of the delivery, for the audit log.
+        request: String,
     },
     HistoryPage {
         to: ReplyTo,
         reader: PersonId,
         query: String,
         before: Option<DebriefId>,
+        request: String,
     },
 }
 
@@ -137,7 +144,8 @@ fn take(
     }
     if inbound.team_id != team {
         tracing::warn!("something came from another workspace and was refused");
-        return Ok(refused(&inbound.what, "This works only inside the workspace it belongs to."));
+        let why = "This works only inside the workspace it belongs to.";
+        return refused(tx, inbound, why, now);
     }
     let person = tx.person_by_chat(&inbound.who)?;
     // A form with mistakes is not taken: its next submission carries the same key.
@@ -152,12 +160,10 @@ fn take(
         What::Uninstalled => {
             tracing::error!("the app was removed from the workspace; install it again");
         }
-        what => {
+        _ => {
             let Some(person) = person else {
-                return Ok(refused(
-                    what,
-                    "You are not on debrief's roster. Ask whoever runs it to add you.",
-                ));
+                let why = "You are not on debrief's roster. Ask whoever runs it to add you.";
+                return refused(tx, inbound, why, now);
             };
             let then = did(tx, rules, &person, inbound, now)?;
             return Ok(Response { ack: Some(Ack::Plain), then });
@@ -170,9 +176,31 @@ fn plain() -> Response {
     Response { ack: Some(Ack::Plain), then: Then::Nothing }
 }
 
-fn refused(what: &What, why: &str) -> Response {
-    let then = Then::Whisper { to: reply_to(what), whisper: says(why) };
-    Response { ack: Some(Ack::Plain), then }
+/// Nothing is done for somebody who is not one of us; that they asked for something is written down.
+fn refused(tx: &Tx<'_>, inbound: &Inbound, why: &str, now: Timestamp) -> anyhow::Result<Response> {
+    let asked = match &inbound.what {
+        What::Command { .. } => "command",
+        What::Tap(_) => "control",
+        What::Submitted { .. } => "form",
+        What::LogShortcut { .. } => "shortcut",
+        _ => "",
+    };
+    if !asked.is_empty() {
+        let entry = Entry::of(Actor::Chat(inbound.who.clone()), Action::Entry).within(asked);
+        let request = inbound.keys.first().cloned().unwrap_or_default();
+        tx.audit_refusal(entry.for_request(request), now)?;
+    }
+    if let What::Submitted { .. } = &inbound.what {
+        return Ok(keep_open(why));
+    }
+    let then = Then::Whisper { to: reply_to(&inbound.what), whisper: says(why) };
+    Ok(Response { ack: Some(Ack::Plain), then })
+}
+
+/// The form stays open, with what was typed, and says why it was not taken.
+fn keep_open(why: &str) -> Response {
+    let errors = [("ended".to_owned(), why.to_owned())].into();
+    Response { ack: Some(Ack::FormErrors(errors)), then: Then::Nothing }
 }
 
 /// Something that a person on the roster did, for the first time.
@@ -184,7 +212,7 @@ fn did(
     now: Timestamp,
 ) -> anyhow::Result<Then> {
     match &inbound.what {
-        What::Tap(tap) => tapped(tx, rules, person, tap, now),
+        What::Tap(tap) => tapped(tx, rules, person, tap, inbound, now),
         What::Command { text, reply_to, .. } => {
             let key = inbound.keys.first().map_or("", String::as_str);
             command::take(tx, rules, person, text, reply_to, key, now)
@@ -216,6 +244,7 @@ fn tapped(
     rules: &Rules,
     person: &Person,
     tap: &Tap,
+    inbound: &Inbound,
     now: Timestamp,
 ) -> anyhow::Result<Then> {
     let whisper = |text: String| Then::Whisper { to: tap.reply_to.clone(), whisper: says(&text) };
@@ -226,6 +255,7 @@ fn tapped(
                 reader: person.id,
                 query: query.clone(),
                 before: before.map(DebriefId),
+                request: inbound.keys.first().cloned().unwrap_or_default(),
             },
             None => Then::Nothing,
         }),
@@ -253,7 +283,7 @@ fn tapped(
         | Control::Rough { debrief }
         | Control::Claim { debrief, .. } => {
             let Some(debrief) = tx.debrief(*debrief)?.filter(|found| found.rep == person.id) else {
-                return Ok(whisper("That debrief belongs to somebody else, or is gone.".into()));
+                return Ok(whisper(NOT_YOURS.into()));
             };
             adopt(tx, rules, &debrief, tap, now)?;
             tapped_debrief(tx, rules, person, &debrief, tap, now)
@@ -354,7 +384,7 @@ fn submitted(
     match form {
         FormId::Answer(id) => {
             let Some(debrief) = own(id)? else {
-                return Ok(plain());
+                return Ok(keep_open(NOT_YOURS));
             };
             let draft = match form::read(rules, &debrief, person, values) {
                 Ok(draft) => draft,
@@ -366,7 +396,7 @@ fn submitted(
         }
         FormId::Correct(id) => {
             let Some(debrief) = own(id)? else {
-                return Ok(plain());
+                return Ok(keep_open(NOT_YOURS));
             };
             let current =
                 Account { key: debrief.account_key.clone(), name: debrief.account.clone() };

@@ -48,6 +48,14 @@ impl Tx<'_> {
         Ok(next.map(moment))
     }
 
+    /// Whether somebody's calendar is still to be read: they may have left while it was.
+    pub fn has_feed(&self, person: PersonId) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM feed WHERE person_id = ?1)")?
+            .query_row([person.0], |row| row.get(0))
+            .context("look for a calendar")
+    }
+
     pub fn feed(&self, person: PersonId) -> anyhow::Result<Option<Feed>> {
         self.0
             .prepare_cached(

@@ -5,9 +5,12 @@
 //! file for each thing they are about.
 
 pub mod answers;
+pub mod audit;
 pub mod debriefs;
 mod desk;
 pub mod digests;
+pub mod dossier;
+pub mod erasure;
 pub mod feeds;
 pub mod figures;
 pub mod history;
@@ -18,7 +21,9 @@ pub mod people;
 pub mod place;
 mod readers;
 mod rescue;
+mod roster_changes;
 pub mod schema;
+mod sidecar;
 pub mod trouble;
 mod wal;
 mod writer;
@@ -29,7 +34,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::desk::Desk;
 use self::figures::{Figures, Meters};
@@ -259,6 +264,44 @@ pub fn peek<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> 
     schema::settle(&connection).context("apply the store's settings")?;
     schema::expect_current(&connection, path)?;
     work(&Tx(&connection))
+}
+
+/// One transaction by a command, while the bot runs or not: it takes no lock on the store, and the
+/// bot's own writing waits for it, so `work` must be short.
+///
+/// # Errors
+/// If there is no store yet, it is not one of ours or not current, or it stays busy.
+pub fn visit<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let mut connection = open_to_write(path)?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .context("begin writing; is the store busy?")?;
+    let result = work(&Tx(&transaction))?;
+    transaction.commit().context("commit")?;
+    Ok(result)
+}
+
+/// Moves everything from the write-ahead log into the store and empties it.
+fn fold(path: &Path) -> anyhow::Result<()> {
+    let connection = open_to_write(path)?;
+    for _ in 0..5 {
+        // Waits for readers as long as for a lock.
+        let busy: bool = connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+            .context("empty the write-ahead log")?;
+        if !busy {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("the write-ahead log of {} stays in use", path.display())
+}
+
+fn open_to_write(path: &Path) -> anyhow::Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .with_context(|| format!("open the store {}", path.display()))?;
+    schema::expect_current(&connection, path)?;
+    schema::settle_writer(&connection)?;
+    Ok(connection)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

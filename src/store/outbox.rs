@@ -176,7 +176,7 @@ impl Tx<'_> {
             .prepare_cached(
                 "UPDATE outbox SET state = CASE WHEN state = 'queued' THEN state ELSE 'sent' END,
                     channel = coalesce(?2, channel), ts = coalesce(?3, ts), problem = NULL
-                 WHERE id = ?1",
+                 WHERE id = ?1 AND state <> 'dropped'",
             )?
             .execute((id, at.map(|at| &at.channel), at.map(|at| &at.ts)))
             .context("record a sent message")?;

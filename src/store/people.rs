@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, named_params};
 
+use super::erasure::Erased;
 use super::{Tx, moment, seconds};
 use crate::domain::person::{Person, PersonId};
 use crate::domain::privacy::Relation;
@@ -38,14 +39,24 @@ impl ChatStanding {
 
 impl Tx<'_> {
     /// Makes the roster of people equal to `entries`. Whoever is gone keeps their history and gets
-    /// nothing more; a changed reporting line ends the old one now.
+    /// nothing more; a changed reporting line ends the old one now. Says which lines of the file
+    /// are left out because they are about somebody who was erased.
     ///
     /// # Errors
     /// If the store fails.
-    pub fn apply_roster(&self, entries: &[RosterEntry], now: Timestamp) -> anyhow::Result<()> {
+    pub fn apply_roster(
+        &self,
+        entries: &[RosterEntry],
+        now: Timestamp,
+    ) -> anyhow::Result<Vec<(usize, Erased)>> {
+        let before = self.roster_standing()?;
+        let mut left_out = Vec::new();
         self.0.execute("UPDATE person SET is_active = 0", []).context("retire people")?;
         for entry in entries {
-            self.upsert_person(entry, now)?;
+            match self.erased(&entry.email)? {
+                Some(erased) => left_out.push((entry.line, erased)),
+                None => self.upsert_person(entry, now)?,
+            }
         }
         let ids: HashMap<String, i64> = self
             .0
@@ -76,7 +87,8 @@ impl Tx<'_> {
                 [],
             )
             .context("forget calendars")?;
-        Ok(())
+        self.audit_roster(&before, now)?;
+        Ok(left_out)
     }
 
     fn upsert_person(&self, entry: &RosterEntry, now: Timestamp) -> anyhow::Result<()> {
@@ -202,7 +214,7 @@ impl Tx<'_> {
                     channel = CASE WHEN chat_id IS :chat THEN channel END,
                     chat_id = :chat, chat_zone = coalesce(:zone, chat_zone),
                     standing = :standing, lookup_at = :again
-                 WHERE id = :id",
+                 WHERE id = :id AND is_active = 1",
             )?
             .execute(named_params! {
                 ":chat": chat_id, ":zone": found.and_then(|(_, zone)| zone),
@@ -244,7 +256,7 @@ impl Tx<'_> {
 
     pub fn set_channel(&self, person: PersonId, channel: &str) -> anyhow::Result<()> {
         self.0
-            .prepare_cached("UPDATE person SET channel = ?2 WHERE id = ?1")?
+            .prepare_cached("UPDATE person SET channel = ?2 WHERE id = ?1 AND is_active = 1")?
             .execute((person.0, channel))
             .context("store a conversation")?;
         Ok(())
@@ -333,23 +345,6 @@ impl Tx<'_> {
             reader_is_admin: reader.is_admin,
         };
         Ok((relation, line.map(|(_, since)| since)))
-    }
-
-    /// Notes that somebody looked at a rep's debriefs.
-    pub fn log_access(
-        &self,
-        reader: PersonId,
-        rep: PersonId,
-        surface: &str,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
-        self.0
-            .prepare_cached(
-                "INSERT INTO access_log (at, reader_id, rep_id, surface) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute((seconds(now), reader.0, rep.0, surface))
-            .context("log an access")?;
-        Ok(())
     }
 
     /// Marks that somebody opened their Home tab once.

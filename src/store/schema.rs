@@ -23,7 +23,10 @@ use super::wal;
 const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+pub const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_audit.sql"),
+];
 
 const EVERY_CONNECTION: &str = "
     PRAGMA foreign_keys = ON;
@@ -96,7 +99,7 @@ fn prepare(connection: &mut Connection, place: &Place, now: Timestamp) -> anyhow
     if journal != "wal" {
         bail!("the disk of the store {} cannot hold a write-ahead log", path.display());
     }
-    connection.execute_batch(WRITER).context("apply the writer's settings")?;
+    settle_writer(connection)?;
     // Nothing of an earlier life stays in the log: `wal` relies on it.
     fold_all(connection)?;
     migrate(connection, path, &MIGRATIONS)?;
@@ -152,6 +155,12 @@ fn is_empty(connection: &Connection) -> anyhow::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// How every connection that writes is set up.
+pub(super) fn settle_writer(connection: &Connection) -> anyhow::Result<()> {
+    settle(connection).context("apply the store's settings")?;
+    connection.execute_batch(WRITER).context("apply the writer's settings")
 }
 
 /// For looking only: refuses what [`prepare`] would have to change.

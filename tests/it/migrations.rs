@@ -1,15 +1,17 @@
 //! Every migration is applied to rows as the version before it wrote them.
 
+use debrief::domain::audit::{Action, Actor, Entry};
 use debrief::domain::debrief::DebriefId;
 use debrief::domain::person::PersonId;
 use debrief::domain::privacy::Viewer;
+use debrief::store::audit::Verification;
 use debrief::store::history::{HistoryFilter, HistoryScope};
 use debrief::store::{Store, schema};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 /// Sample rows of each version, in order.
-const SAMPLES: [&str; 1] = [include_str!("samples/0001.sql")];
+const SAMPLES: [&str; 2] = [include_str!("samples/0001.sql"), include_str!("samples/0002.sql")];
 
 fn now() -> Timestamp {
     "2026-03-17T09:00:00Z".parse().unwrap()
@@ -56,6 +58,14 @@ async fn rows_of_every_version_survive_the_way_to_the_newest() {
             .unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].debrief.id, DebriefId(1));
+        let before = store.read(|tx| tx.verify_audit(None)).await.unwrap();
+        assert!(matches!(before, Verification::Whole { rows: 1.., .. }), "{before:?}");
+        let entry = Entry::of(Actor::Person(PersonId(2)), Action::History).about(PersonId(1));
+        store.transact(move |tx| tx.audit(&entry, now())).await.unwrap();
+        let after = store.read(|tx| tx.verify_audit(None)).await.unwrap();
+        assert!(matches!(after, Verification::Whole { rows: 2.., unchained: 0, .. }), "{after:?}");
+        let looks = store.read(|tx| tx.looks_at(PersonId(1), 10)).await.unwrap();
+        assert_eq!(looks.last().unwrap().by.as_deref(), Some("Leo Marsh"), "the log before stays");
         drop(store);
 
         let new = Connection::open(&path).unwrap();

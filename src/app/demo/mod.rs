@@ -105,7 +105,9 @@ async fn workspace(
         stops: week.stops()?,
         commands: COMMANDS
             .iter()
-            .map(|name| ((*name).to_owned(), "now Acme, me, history, pause, help".to_owned()))
+            .map(|name| {
+                ((*name).to_owned(), "now Acme, me, history, who-saw, pause, help".to_owned())
+            })
             .collect(),
         shortcuts: vec![(LOG_SHORTCUT.to_owned(), "Log a debrief".to_owned())],
         scopes: SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),

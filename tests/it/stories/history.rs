@@ -63,7 +63,7 @@ async fn a_manager_reads_their_own_team_and_the_look_is_logged() {
     ");
     insta::assert_snapshot!(world.command(LEO, "/debrief history").await, @"Whose? `/debrief history @name`: Maya, Tom.");
     let looks = rusqlite::Connection::open(world.path("debrief.db")).unwrap();
-    let sql = "SELECT count(*) FROM access_log WHERE surface = 'history'";
+    let sql = "SELECT count(*) FROM audit WHERE action = 'history' AND result = 'done'";
     let count: i64 = looks.query_row(sql, [], |row| row.get(0)).unwrap();
     assert_eq!(count, 2);
 }
@@ -141,6 +141,7 @@ async fn typos_get_a_suggestion_and_help_is_short() {
     /debrief me  your last debriefs
     /debrief history account:acme since:30d price  search yours
     /debrief history @maya  somebody on your team
+    /debrief who-saw  who looked at your debriefs
     /debrief pause until Mon  quiet until then; also 3d, tomorrow, 2026-03-30
     /debrief resume  ask again
     (Nobody else sees these replies. Your manager reads how meetings ended and what you write, unless you lock it.)

@@ -1,0 +1,333 @@
+//! Erasing a person: nothing by or about them stays, and nothing brings them back.
+//!
+//! What stays is a row without a name, a tombstone (a salted hash of the address) and audit rows
+//! with ids. The freed bytes are overwritten: `secure_delete` for tables, the option of the same
+//! name for the search index, and the write-ahead log is emptied at the end. Each erasure is also a
+//! line of a file beside the store, written before the commit, so that an older backup put in the
+//! store's place is erased anew by [`replay`].
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, named_params, params};
+
+use super::sidecar::{self, Line};
+use super::{Tx, moment, peek, seconds, visit};
+use crate::domain::audit::{Action, Actor, Entry, tombstone};
+use crate::domain::person::{Person, PersonId};
+
+/// Everything that goes: what it is called, its table, and which rows are the person's. `:id` is
+/// the person; `:chat`, `:email` and `:name` are how the outside calls them, never empty.
+const ROWS: [(&str, &str, &str); 12] = [
+    (
+        "texts written to the bot",
+        "pending_text",
+        "person_id = :id OR claimed_by IN (SELECT id FROM debrief WHERE rep_id = :id)",
+    ),
+    (
+        "earlier versions of answers",
+        "answer_version",
+        "answer_id IN (SELECT id FROM answer WHERE rep_id = :id)",
+    ),
+    ("answers", "answer", "rep_id = :id"),
+    ("debriefs", "debrief", "rep_id = :id"),
+    ("meetings", "meeting", "rep_id = :id"),
+    ("corrections of meetings", "correction", "rep_id = :id"),
+    ("calendars", "feed", "person_id = :id"),
+    ("digests", "digest", "manager_id = :id"),
+    ("reporting lines", "reporting_line", "rep_id = :id OR manager_id = :id"),
+    (
+        "dead letters",
+        "dead_letter",
+        "instr(raw, :chat) OR instr(lower(raw), :email) OR instr(raw, :name)",
+    ),
+    ("keys of deliveries", "inbound_seen", "instr(key, :chat)"),
+    ("messages to them", "outbox", "person_id = :id AND delivery_key NOT LIKE 'erased-%'"),
+];
+
+/// What is kept instead of being deleted, see [`Tx::empty_messages`].
+const MESSAGES: &str = "outbox";
+
+/// A person who was erased, as far as anybody may still know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erased {
+    pub person: Option<PersonId>,
+    pub at: Timestamp,
+}
+
+/// What would go, or went: what it is called and how many.
+pub type Footprint = Vec<(&'static str, u64)>;
+
+impl Tx<'_> {
+    /// Somebody by address, on the roster or off it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn person_ever(&self, email: &str) -> anyhow::Result<Option<Person>> {
+        let id: Option<i64> = self
+            .0
+            .prepare_cached("SELECT id FROM person WHERE email = ?1")?
+            .query_row([email.trim().to_lowercase()], |row| row.get(0))
+            .optional()
+            .context("look for a person")?;
+        id.map_or(Ok(None), |id| self.person(PersonId(id)))
+    }
+
+    /// How much the store holds by and about a person.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn footprint(&self, person: &Person) -> anyhow::Result<Footprint> {
+        ROWS.iter()
+            .map(|(what, table, theirs)| {
+                let sql = format!("SELECT count(*) FROM {table} WHERE {theirs}");
+                let count = self.with_names(person, &sql, |statement, names| {
+                    statement.query_row(names, |row| row.get(0))
+                });
+                Ok((*what, count.with_context(|| format!("count {what}"))?))
+            })
+            .collect()
+    }
+
+    /// Takes a person out. The caller writes the line beside the store before the commit.
+    fn take_out(&self, person: &Person, actor: Actor, at: Timestamp) -> anyhow::Result<Line> {
+        let stone = self.tombstone(&person.email)?;
+        for (what, table, theirs) in ROWS {
+            if table != MESSAGES {
+                let sql = format!("DELETE FROM {table} WHERE {theirs}");
+                self.with_names(person, &sql, |statement, names| statement.execute(names))
+                    .with_context(|| format!("erase {what}"))?;
+            }
+        }
+        self.empty_messages(person.id)?;
+        self.0
+            .execute(
+                "UPDATE person SET email = 'erased:' || id, name = 'erased person ' || id,
+                    is_rep = 0, is_manager = 0, is_admin = 0, is_active = 0, calendar = NULL,
+                    roster_zone = NULL, chat_id = NULL, chat_zone = NULL, standing = 'gone',
+                    channel = NULL, lookup_at = 0, paused_until = NULL, has_home = 0
+                 WHERE id = ?1",
+                [person.id.0],
+            )
+            .context("erase a person")?;
+        self.audit(&Entry::of(actor, Action::Erasure).about(person.id), at)?;
+        self.bury(Some(person.id), &stone, at)?;
+        Ok(Line::erased(person.id, stone, at))
+    }
+
+    /// Messages keep a row without content, so that one on its way finds its own again, under a key
+    /// that no later message can have.
+    fn empty_messages(&self, person: PersonId) -> anyhow::Result<()> {
+        self.0
+            .execute(
+                "UPDATE outbox SET body = '', channel = NULL, ts = NULL, problem = NULL,
+                    delivery_key = 'erased-' || id, seq = 'erased ' || id,
+                    state = CASE WHEN state IN ('sent', 'failed') THEN state ELSE 'dropped' END
+                 WHERE person_id = ?1",
+                [person.0],
+            )
+            .context("erase messages")?;
+        Ok(())
+    }
+
+    fn bury(&self, person: Option<PersonId>, stone: &str, at: Timestamp) -> anyhow::Result<()> {
+        self.0
+            .execute(
+                "INSERT INTO erasure_log (person_id, at, tombstone) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO NOTHING",
+                params![person.map(|person| person.0), seconds(at), stone],
+            )
+            .context("write the log of erasures")?;
+        Ok(())
+    }
+
+    /// Lets an erased address come back by the roster. Says whether it was erased.
+    fn lift(&self, stone: &str, at: Timestamp) -> anyhow::Result<bool> {
+        let lifted = self
+            .0
+            .execute(
+                "UPDATE erasure_log SET lifted_at = ?2
+                 WHERE tombstone = ?1 AND lifted_at IS NULL AND at <= ?2",
+                (stone, seconds(at)),
+            )
+            .context("lift a tombstone")?;
+        Ok(lifted > 0)
+    }
+
+    /// Whether this address belongs to somebody who was erased and may not come back.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn erased(&self, email: &str) -> anyhow::Result<Option<Erased>> {
+        if !self.knows_erasures()? {
+            return Ok(None);
+        }
+        self.0
+            .prepare_cached(
+                "SELECT person_id, at FROM erasure_log WHERE tombstone = ?1 AND lifted_at IS NULL
+                 ORDER BY at DESC LIMIT 1",
+            )?
+            .query_row([self.tombstone(email)?], |row| {
+                let person = row.get::<_, Option<i64>>(0)?.map(PersonId);
+                Ok(Erased { person, at: moment(row.get(1)?) })
+            })
+            .optional()
+            .context("look for a tombstone")
+    }
+
+    /// Hashing is for nothing where nobody was ever erased.
+    fn knows_erasures(&self) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM erasure_log WHERE lifted_at IS NULL)")?
+            .query_row([], |row| row.get(0))
+            .context("look for tombstones")
+    }
+
+    /// The same in every copy of this store, for its salt is made with the store.
+    fn tombstone(&self, email: &str) -> anyhow::Result<String> {
+        let salt: String = self
+            .0
+            .prepare_cached("SELECT key FROM installation")?
+            .query_row([], |row| row.get(0))
+            .context("read the installation")?;
+        Ok(tombstone(&format!("debrief tombstone {salt}"), email))
+    }
+
+    /// Whether an erasure, or its lifting, was done in this store.
+    fn has_done(&self, line: &Line) -> anyhow::Result<bool> {
+        let sql = match line {
+            Line::Erased { .. } => {
+                "SELECT EXISTS (SELECT 1 FROM erasure_log WHERE tombstone = ?1 AND at = ?2)"
+            }
+            Line::Lifted { .. } => {
+                "SELECT NOT EXISTS (SELECT 1 FROM erasure_log
+                 WHERE tombstone = ?1 AND at <= ?2 AND lifted_at IS NULL)"
+            }
+        };
+        self.0
+            .prepare_cached(sql)?
+            .query_row((line.stone(), seconds(line.at())), |row| row.get(0))
+            .context("look for an erasure")
+    }
+
+    /// Does what `line` says happened, to a store in which it did not.
+    fn redo(&self, line: &Line) -> anyhow::Result<()> {
+        let Line::Erased { tombstone, at, .. } = line else {
+            return self.lift(line.stone(), line.at()).map(drop);
+        };
+        let mut found = None;
+        for (id, email) in self.addresses()? {
+            if self.tombstone(&email)? == *tombstone {
+                found = self.person(PersonId(id))?;
+            }
+        }
+        match found {
+            Some(person) => self.take_out(&person, Actor::Roster, *at).map(drop),
+            None => self.bury(None, tombstone, *at),
+        }
+    }
+
+    fn addresses(&self) -> anyhow::Result<Vec<(i64, String)>> {
+        let mut statement = self.0.prepare_cached("SELECT id, email FROM person")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<_>>().context("list addresses")
+    }
+
+    fn with_names<T>(
+        &self,
+        person: &Person,
+        sql: &str,
+        run: impl FnOnce(
+            &mut rusqlite::CachedStatement<'_>,
+            &[(&str, &dyn rusqlite::ToSql)],
+        ) -> rusqlite::Result<T>,
+    ) -> anyhow::Result<T> {
+        // A name that nothing contains stands for one that we do not know.
+        let chat = person.chat_id.as_ref().map_or("\0", |id| id.0.as_str());
+        let names = named_params! {
+            ":id": person.id.0, ":chat": chat, ":email": person.email, ":name": person.name,
+        };
+        let named: Vec<(&str, &dyn rusqlite::ToSql)> =
+            names.iter().filter(|(name, _)| sql.contains(name)).copied().collect();
+        Ok(run(&mut self.0.prepare_cached(sql)?, &named)?)
+    }
+}
+
+/// Erases somebody now, while the bot runs or not. Says what went.
+///
+/// # Errors
+/// If nobody has that address, or the store or the file beside it cannot be written: then nobody
+/// was erased, unless the message says that it is finished at the next start.
+pub fn erase(path: &Path, email: &str, actor: Actor, now: Timestamp) -> anyhow::Result<Footprint> {
+    let gone = visit(path, |tx| {
+        let Some(person) = tx.person_ever(email)? else {
+            bail!("the store knows nobody of the address {email}");
+        };
+        let gone = tx.footprint(&person)?;
+        let line = tx.take_out(&person, actor, now)?;
+        // Before the commit: an older backup must never know more than this file.
+        sidecar::append(path, &line)?;
+        Ok(gone)
+    })?;
+    fold(path)?;
+    Ok(gone)
+}
+
+/// Lets an erased address come back by the roster. Says whether it was erased.
+///
+/// # Errors
+/// If the store or the file beside it cannot be written.
+pub fn lift(path: &Path, email: &str, actor: Actor, now: Timestamp) -> anyhow::Result<bool> {
+    visit(path, |tx| {
+        let stone = tx.tombstone(email)?;
+        if !tx.lift(&stone, now)? {
+            return Ok(false);
+        }
+        tx.audit(&Entry::of(actor, Action::TombstoneLifted), now)?;
+        sidecar::append(path, &Line::lifted(stone, now))?;
+        Ok(true)
+    })
+}
+
+/// Erases anew whoever was erased from a store that this one, an older copy, has replaced. Says how
+/// many erasures and liftings were missing; does nothing where none is.
+///
+/// # Errors
+/// If the store is not current (`debrief migrate` first), or it or the file beside it is unreadable.
+pub fn replay(path: &Path) -> anyhow::Result<u32> {
+    let lines = sidecar::read(path)?;
+    let missing = |tx: &Tx<'_>| -> anyhow::Result<Vec<Line>> {
+        let mut missing = Vec::new();
+        for line in &lines {
+            if !tx.has_done(line)? {
+                missing.push(line.clone());
+            }
+        }
+        Ok(missing)
+    };
+    if lines.is_empty() || peek(path, |tx| missing(tx))?.is_empty() {
+        return Ok(0);
+    }
+    let redone = visit(path, |tx| {
+        let mut redone = 0;
+        // One after the other: a lifting belongs to the erasures before it.
+        for line in &lines {
+            if !tx.has_done(line)? {
+                tx.redo(line)?;
+                redone += 1;
+            }
+        }
+        Ok(redone)
+    })?;
+    fold(path)?;
+    Ok(redone)
+}
+
+/// Empties the write-ahead log, which still holds what was erased.
+fn fold(path: &Path) -> anyhow::Result<()> {
+    super::fold(path).context(
+        "the erasure is done, but its traces in the write-ahead log could not be removed yet: \
+         something else is using the store; they go when the bot is stopped",
+    )
+}
