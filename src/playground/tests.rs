@@ -109,13 +109,12 @@ async fn messages_are_held_to_slacks_rules() {
 #[tokio::test]
 async fn too_many_posts_are_told_to_wait() {
     let playground = workspace().await;
-    let mut codes = Vec::new();
-    for _ in 0..6 {
-        codes.push(
-            code(&playground, "chat.postMessage", json!({ "channel": "D1", "text": "x" })).await,
-        );
-    }
-    assert_eq!(codes.last().map(String::as_str), Some("ratelimited"));
+    // All at once: a busy machine might not get six through one after the other within a second.
+    let posts = (0..40)
+        .map(|_| code(&playground, "chat.postMessage", json!({ "channel": "D1", "text": "x" })));
+    let codes = futures_util::future::join_all(posts).await;
+    assert!(codes.iter().any(|code| code == "ok"));
+    assert!(codes.iter().any(|code| code == "ratelimited"), "{codes:?}");
 }
 
 #[tokio::test]
