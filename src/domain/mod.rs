@@ -1,10 +1,12 @@
 //! Pure rules of the product: no I/O, no async, no clock.
 
+pub mod backup;
 pub mod debrief;
 pub mod digest;
 pub mod meeting;
 pub mod person;
 pub mod privacy;
 pub mod question;
+pub mod retention;
 pub mod roster;
 pub mod schedule;

@@ -5,6 +5,7 @@
 //! file for each thing they are about.
 
 pub mod answers;
+pub mod backup;
 pub mod debriefs;
 pub mod digests;
 pub mod feeds;
@@ -14,7 +15,10 @@ pub mod meetings;
 pub mod outbox;
 pub mod people;
 mod readers;
+pub mod restore;
+pub mod retention;
 pub mod schema;
+pub mod upkeep;
 mod writer;
 
 use std::fs::File;
