@@ -1,6 +1,7 @@
-//! The loops: calendars, questions, deliveries.
+//! The loops: calendars, questions, deliveries, keeping.
 //!
-//! Three, so that a slow calendar delays no question and a rush of messages delays no plan. Each
+//! Four, so that a slow calendar delays no question, a rush of messages delays no plan and a backup
+//! delays nothing. Each
 //! reads the clock once a turn and sleeps until it is woken, until something is due, or for half a
 //! minute.
 #![expect(
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::keep::Keeper;
 use super::roster::RosterFile;
 use super::web::Metrics;
 use crate::flows::{Bot, collect, deliver, digest, enroll, prompt, remind};
@@ -28,12 +30,12 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// Wakes the loops.
 #[derive(Clone)]
-pub struct Waker(Arc<[Arc<Notify>; 3]>);
+pub struct Waker(Arc<[Arc<Notify>; 4]>);
 
 impl Waker {
     /// There may be something to send.
     pub fn deliver(&self) {
-        let [_, _, delivering] = &*self.0;
+        let [_, _, delivering, _] = &*self.0;
         delivering.notify_one();
     }
 
@@ -45,11 +47,12 @@ impl Waker {
     }
 }
 
-/// The three loops.
+/// The loops.
 pub struct Beats {
     waker: Waker,
-    /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries.
-    turns: [mpsc::Sender<oneshot::Sender<()>>; 4],
+    /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries,
+    /// keeping.
+    turns: [mpsc::Sender<oneshot::Sender<()>>; 5],
     tasks: TaskTracker,
 }
 
@@ -67,6 +70,7 @@ impl Beats {
         bot: &Bot,
         clock: &Arc<dyn Clock>,
         roster: RosterFile,
+        keeper: Keeper,
         metrics: &Arc<Metrics>,
         stopping: &CancellationToken,
     ) -> Self {
@@ -80,8 +84,10 @@ impl Beats {
         let (collecting, collector, collect) = new("calendars");
         let (planning, planner, plan) = new("questions");
         let (delivering, deliverer, deliver) = new("deliveries");
-        let waker =
-            Waker(Arc::new([Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer)]));
+        let (keeping, wakes_keeper, keep) = new("keeping");
+        let wakers =
+            [Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer), wakes_keeper];
+        let waker = Waker(Arc::new(wakers));
 
         let this = bot.clone();
         tasks
@@ -104,8 +110,13 @@ impl Beats {
         let (this, metrics) = (bot.clone(), Arc::clone(metrics));
         tasks
             .spawn(delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now)));
+        let (store, keeper) = (Arc::clone(&bot.store), Arc::new(keeper));
+        tasks.spawn(keeping.run(move |now| {
+            let (store, keeper) = (Arc::clone(&store), Arc::clone(&keeper));
+            async move { keeper.turn(&store, now).await }
+        }));
         tasks.close();
-        Self { waker, turns: [plan.clone(), collect, plan, deliver], tasks }
+        Self { waker, turns: [plan.clone(), collect, plan, deliver, keep], tasks }
     }
 
     pub(super) fn waker(&self) -> Waker {

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -23,6 +23,8 @@ const STEP: i32 = 256;
 /// The ending of a copy that is not finished.
 const PARTIAL: &str = "partial";
 const CHECKSUM: &str = "sha256";
+/// Whoever makes a backup in a folder holds this file of it.
+const LOCK: &str = "lock";
 
 /// What a good copy holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,9 @@ pub fn into_folder(
     let Some(_claim) = claim(folder)? else {
         bail!("another backup into {} is under way", folder.display());
     };
+    // Root may have made them, and the bot is to use them.
+    belongs_with(folder, store);
+    belongs_with(&folder.join(LOCK), store);
     remove_remains(folder)?;
     let path = folder.join(backup::file_name(now));
     let findings = into_file(store, &path, go_on)?;
@@ -76,7 +81,9 @@ pub fn into_file(store: &Path, to: &Path, go_on: &dyn Fn() -> bool) -> anyhow::R
     remove(&partial)?;
     let made = copy(store, &partial, go_on).and_then(|()| {
         let findings = look_over(&partial)?;
+        belongs_with(&partial, store);
         write_checksum(to, &checksum(&partial)?)?;
+        belongs_with(&beside(to, CHECKSUM), store);
         fs::rename(&partial, to).with_context(|| format!("name the backup {}", to.display()))?;
         sync_folder(to)?;
         Ok(findings)
@@ -125,7 +132,7 @@ pub fn copy(from: &Path, to: &Path, go_on: &dyn Fn() -> bool) -> anyhow::Result<
     }
     let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| format!("open {}", from.display()))?;
-    source.execute_batch(schema::EVERY_CONNECTION).context("apply settings")?;
+    settle(&source, from)?;
     expect_known(&source, from)?;
     transfer(&source, to, go_on)
 }
@@ -223,6 +230,16 @@ pub(super) fn sync_folder(file: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("bring the folder {} to disk", folder.display()))
 }
 
+/// Gives a file that root made to the owner of `other`. Others may not, and need not.
+pub(super) fn belongs_with(path: &Path, other: &Path) {
+    let owner = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.gid()));
+    if let (Ok(is), Ok(should)) = (owner(path), owner(other))
+        && is != should
+    {
+        let _ = chown(path, Some(should.0), Some(should.1));
+    }
+}
+
 pub(super) fn remove(path: &Path) -> anyhow::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -245,8 +262,14 @@ fn open_untouched(path: &Path) -> anyhow::Result<Connection> {
         Connection::open_with_flags(format!("file:{}?immutable=1", encoded(path)), flags)
     };
     let connection = opened.with_context(|| format!("open {}", path.display()))?;
-    connection.execute_batch(schema::EVERY_CONNECTION).context("apply settings")?;
+    settle(&connection, path)?;
     Ok(connection)
+}
+
+fn settle(connection: &Connection, path: &Path) -> anyhow::Result<()> {
+    connection
+        .execute_batch(schema::EVERY_CONNECTION)
+        .with_context(|| format!("{} cannot be read as a database", path.display()))
 }
 
 /// The version of one of our stores that this program understands.
@@ -290,7 +313,7 @@ pub(super) fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
 
 fn claim(folder: &Path) -> anyhow::Result<Option<File>> {
     make_private_folder(folder)?;
-    let path = folder.join("lock");
+    let path = folder.join(LOCK);
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -50,18 +50,39 @@ pub fn run(
         from.display()
     );
     let findings = backup::look_over(from)?;
-    let workshop = backup::beside(path, "restoring");
-    clear(&workshop)?;
+    let workshop = workshop(path);
+    remove_remains_of_the_dead(path)?;
     backup::make_private_folder(&workshop)?;
     let new = workshop.join(path.file_name().context("store.path names no file")?);
     let moved = prepare(path, from, &new, now, replay).and_then(|erased| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let like = if path.exists() { path } else { folder.unwrap_or(Path::new(".")) };
+        backup::belongs_with(&new, like);
         let aside = put_aside(path, now)?;
         fs::rename(&new, path).context("put the restored store in its place")?;
         backup::sync_folder(path)?;
         Ok(Restored { findings, erased, aside })
     });
-    clear(&workshop)?;
+    remove_remains_of_the_dead(path)?;
     moved
+}
+
+/// Removes what a killed restore of the store at `path` left. Only for whoever holds that store.
+///
+/// # Errors
+/// If it cannot be removed.
+pub fn remove_remains_of_the_dead(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(workshop(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).context("remove what a restore has left")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the new store is made.
+fn workshop(path: &Path) -> PathBuf {
+    backup::beside(path, "restoring")
 }
 
 /// Makes the new store complete. Says how many erasures it had missed.
@@ -139,15 +160,6 @@ fn put_aside(path: &Path, now: Timestamp) -> anyhow::Result<Option<PathBuf>> {
         fs::rename(path, &aside).context("put the present store aside")?;
     }
     Ok(Some(aside))
-}
-
-fn clear(workshop: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(workshop) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", workshop.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn rename_if_there(from: &Path, to: &Path) -> anyhow::Result<()> {
