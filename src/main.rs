@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use debrief::app::records::{self, Resolve};
 use debrief::app::tools::{self, Form};
-use debrief::app::{Running, SystemClock, check, demo};
+use debrief::app::{Running, SystemClock, check, demo, keep};
 use debrief::config::secrets::Secrets;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
@@ -91,6 +91,20 @@ enum Command {
     },
     /// Create the store, or bring it up to date.
     Migrate,
+    /// Make a checked copy of the store; the bot may go on meanwhile.
+    Backup {
+        /// Where to; without it, into the folder of backups, where old ones are removed in turn.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Put a backup in the place of the store; the bot must be stopped.
+    Restore {
+        /// Only say whether it is good and what is in it.
+        #[arg(long)]
+        verify: bool,
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -180,6 +194,9 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
             return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         Command::Migrate => tools::migrate(&config, now, out)?,
+        Command::Backup { to } => keep::back_up(&config, to.as_deref(), now, out)?,
+        Command::Restore { verify: true, from } => keep::verify(&from, out)?,
+        Command::Restore { verify: false, from } => keep::restore(&config, &from, now, out)?,
         Command::Demo { .. } => {}
     }
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
-//! The loops: calendars, questions, deliveries, and a look after the store.
+//! The loops: calendars, questions, deliveries, keeping, and a look after the store.
 //!
-//! Apart, so that a slow calendar delays no question and a rush of messages delays no plan. Each
+//! Apart, so that a slow calendar delays no question, a rush of messages delays no plan and a backup
+//! delays nothing. Each
 //! reads the clock once a turn and sleeps until it is woken, until something is due, or for half a
 //! minute.
 #![expect(
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::keep::Keeper;
 use super::roster::RosterFile;
 use super::web::Metrics;
 use crate::flows::{Bot, collect, deliver, digest, enroll, prompt, remind};
@@ -28,12 +30,12 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// Wakes the loops.
 #[derive(Clone)]
-pub struct Waker(Arc<[Arc<Notify>; 3]>);
+pub struct Waker(Arc<[Arc<Notify>; 4]>);
 
 impl Waker {
     /// There may be something to send.
     pub fn deliver(&self) {
-        let [_, _, delivering] = &*self.0;
+        let [_, _, delivering, _] = &*self.0;
         delivering.notify_one();
     }
 
@@ -49,8 +51,8 @@ impl Waker {
 pub struct Beats {
     waker: Waker,
     /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries,
-    /// the store.
-    turns: [mpsc::Sender<oneshot::Sender<()>>; 5],
+    /// keeping, the store.
+    turns: [mpsc::Sender<oneshot::Sender<()>>; 6],
     tasks: TaskTracker,
     died: watch::Sender<Option<&'static str>>,
 }
@@ -69,6 +71,7 @@ impl Beats {
         bot: &Bot,
         clock: &Arc<dyn Clock>,
         roster: RosterFile,
+        keeper: Keeper,
         metrics: &Arc<Metrics>,
         stopping: &CancellationToken,
     ) -> Self {
@@ -82,9 +85,11 @@ impl Beats {
         let (collecting, collector, collect) = new("calendars");
         let (planning, planner, plan) = new("questions");
         let (delivering, deliverer, deliver) = new("deliveries");
-        let (keeping, _, keep) = new("the store");
-        let waker =
-            Waker(Arc::new([Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer)]));
+        let (keeping, wakes_keeper, keep) = new("keeping");
+        let wakers =
+            [Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer), wakes_keeper];
+        let waker = Waker(Arc::new(wakers));
+        let (watching, _, watch) = new("the store");
 
         let this = bot.clone();
         let collecting =
@@ -110,10 +115,16 @@ impl Beats {
         let delivering =
             delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now));
         watched(&tasks, &died, "deliveries", delivering);
+        let (store, keeper) = (Arc::clone(&bot.store), Arc::new(keeper));
+        let keeping = keeping.run(move |now| {
+            let (store, keeper) = (Arc::clone(&store), Arc::clone(&keeper));
+            async move { keeper.turn(&store, now).await }
+        });
+        watched(&tasks, &died, "keeping", keeping);
         let this = bot.clone();
-        watched(&tasks, &died, "the store", keeping.run(move |_| look_after(this.clone())));
+        watched(&tasks, &died, "the store", watching.run(move |_| look_after(this.clone())));
         tasks.close();
-        Self { waker, turns: [plan.clone(), collect, plan, deliver, keep], tasks, died }
+        Self { waker, turns: [plan.clone(), collect, plan, deliver, keep, watch], tasks, died }
     }
 
     pub(super) fn waker(&self) -> Waker {

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
+use super::keep::backup_status;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, ConfigError};
 use crate::domain::roster::{self, CalendarSource, Roster, RosterEntry};
@@ -56,6 +57,7 @@ pub async fn run(
     report.good("config", &path.display().to_string())?;
     let roster = check_roster(config, &mut report)?;
     let stored = check_store(config, &roster, &mut report)?;
+    check_backup(config, now, &mut report)?;
     check_slack(config, secrets, &mut report).await?;
     check_calendars(config, &roster, &stored, now, &mut report).await?;
     digest_times(config, &roster, &stored, now, &mut report)?;
@@ -146,6 +148,31 @@ fn check_store(
         report.bad("person", &format!("{email}: {why}"))?;
     }
     Ok(stored)
+}
+
+/// Says nothing of a store that is not there, or that was found bad already.
+fn check_backup(config: &Config, now: Timestamp, report: &mut Report<'_>) -> anyhow::Result<()> {
+    let looked = store::peek(&config.store_path, |tx| backup_status(tx, &config.backup, now));
+    let Ok(status) = looked else {
+        return Ok(());
+    };
+    let folder = config.backup.folder.display();
+    let last = match status.last_success_at {
+        Some(at) => format!("{folder}: the last one of {at}"),
+        None => format!("{folder}: none yet"),
+    };
+    if let Some(problem) = status.problem {
+        return report.bad("backup", &format!("{last}; the last try failed: {problem}"));
+    }
+    if status.is_overdue {
+        return report.bad("backup", &format!("{last}; is the bot running?"));
+    }
+    let next =
+        config.backup.schedule.as_ref().and_then(|schedule| schedule.next(now, &TimeZone::UTC));
+    match next {
+        Some(next) => report.good("backup", &format!("{last}, the next one at {}", next.at)),
+        None => report.note("backup", &format!("{last}; none is made by itself")),
+    }
 }
 
 async fn check_slack(

@@ -6,6 +6,7 @@
 pub mod beat;
 pub mod check;
 pub mod demo;
+pub mod keep;
 mod listen;
 pub mod operator;
 pub mod records;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::beat::{Beats, Waker};
+use self::keep::Keeper;
 use self::roster::RosterFile;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
@@ -113,7 +115,8 @@ impl Running {
         deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
         let follow_ups = TaskTracker::new();
-        let beats = Beats::start(&bot, &clock, roster, &metrics, &stopping);
+        let keeper = Keeper::new(config, &stopping);
+        let beats = Beats::start(&bot, &clock, roster, keeper, &metrics, &stopping);
         let handler = listen::handler(
             bot.clone(),
             Arc::clone(&clock),

@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 
 use self::document::Document;
+use crate::domain::backup::Rotation;
 use crate::domain::debrief::{PromptRules, WorkingHours};
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
+use crate::domain::retention::{Age, Retention};
 use crate::domain::schedule::Schedule;
 
 /// Who became somebody else by `sudo` before starting this command.
@@ -41,7 +43,26 @@ pub struct Config {
     pub calendar: CalendarConfig,
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
+    pub backup: BackupConfig,
+    pub retention: RetentionConfig,
     pub log: LogConfig,
+}
+
+/// Where and when copies of the store are made (`[backup]`).
+#[derive(Debug, Clone)]
+pub struct BackupConfig {
+    pub folder: PathBuf,
+    /// In UTC; `None` if never by itself.
+    pub schedule: Option<Schedule>,
+    pub rotation: Rotation,
+}
+
+/// When what is old is forgotten, and what is old (`[retention]`).
+#[derive(Debug, Clone)]
+pub struct RetentionConfig {
+    /// In UTC.
+    pub schedule: Schedule,
+    pub ages: Retention,
 }
 
 /// How calendars are read (`[calendar]`).
@@ -73,7 +94,7 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 23] = [
+const KEYS: [&str; 33] = [
     "slack.api_url",
     "store.path",
     "store.missing",
@@ -95,6 +116,16 @@ const KEYS: [&str; 23] = [
     "calendar.timeout",
     "calendar.max_bytes",
     "http.listen",
+    "backup.folder",
+    "backup.schedule",
+    "backup.daily",
+    "backup.weekly",
+    "retention.debriefs",
+    "retention.times",
+    "retention.messages",
+    "retention.dead_letters",
+    "retention.audit",
+    "retention.schedule",
     "log.format",
     "log.level",
 ];
@@ -118,13 +149,15 @@ impl Config {
     /// Reads the text of a configuration; `file_name` is for errors only.
     pub fn parse(text: &str, file_name: &str) -> Result<Self, ConfigError> {
         let file = Document::parse(text, file_name)?;
+        let store_path = file.text("store.path", "debrief.db", values::path)?;
         Ok(Self {
             slack_api_url: file.text(
                 "slack.api_url",
                 "https://slack.com/api",
                 values::web_address,
             )?,
-            store_path: file.text("store.path", "debrief.db", values::path)?,
+            backup: backup(&file, &store_path)?,
+            store_path,
             store_may_be_made: file.text("store.missing", "create", values::missing)?,
             roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
             questions: questions(&file)?,
@@ -137,6 +170,7 @@ impl Config {
                 max_bytes: file.text("calendar.max_bytes", "32MiB", values::size)?,
             },
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
+            retention: retention(&file)?,
             log: LogConfig {
                 format: file.text("log.format", "human", values::log_format)?,
                 level: file.text("log.level", "info", values::log_level)?,
@@ -181,6 +215,44 @@ fn meetings(file: &Document<'_>) -> Result<MeetingRules, ConfigError> {
             values::title_words,
         )?,
         min_length: file.text("meetings.min_length", "15m", values::between("0s", "8h"))?,
+    })
+}
+
+fn backup(file: &Document<'_>, store: &Path) -> Result<BackupConfig, ConfigError> {
+    let folder = file.optional("backup.folder", values::path)?.unwrap_or_else(|| {
+        let mut beside = store.as_os_str().to_owned();
+        beside.push(".backups");
+        beside.into()
+    });
+    Ok(BackupConfig {
+        folder,
+        schedule: file.text("backup.schedule", "0 3 * * *", values::schedule_or_off)?,
+        rotation: Rotation {
+            daily: file.count("backup.daily", 7, 1..=30)?,
+            weekly: file.count("backup.weekly", 4, 0..=5)?,
+        },
+    })
+}
+
+fn retention(file: &Document<'_>) -> Result<RetentionConfig, ConfigError> {
+    let ages = Retention {
+        // The digest's chart goes back eight weeks.
+        debriefs: file.text("retention.debriefs", "18mo", values::age("60d"))?,
+        times: file.text("retention.times", "30d", values::age("7d"))?,
+        messages: file.text("retention.messages", "30d", values::age("7d"))?,
+        dead_letters: file.text("retention.dead_letters", "30d", values::age("1d"))?,
+        audit: file.text("retention.audit", "3y", values::age("60d"))?,
+    };
+    let shorter = |age: Age| age.about_days() < ages.debriefs.about_days();
+    if shorter(ages.audit) {
+        return Err(file.fault(
+            "retention.audit",
+            "must not be shorter than retention.debriefs, or nobody can see who read what is kept",
+        ));
+    }
+    Ok(RetentionConfig {
+        ages,
+        schedule: file.text("retention.schedule", "0 4 * * *", values::schedule)?,
     })
 }
 

@@ -88,13 +88,13 @@ fn unknown_names_suggest_the_known() {
         (
             "name = \"x\"",
             "1: name: unknown key; sections: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, http, log",
+             meetings, calendar, http, backup, retention, log",
         ),
         ("[promt]\ndelay = \"5m\"", "1: promt: unknown section; did you mean prompt?"),
         (
             "[users]",
             "1: users: unknown section; allowed: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, http, log",
+             meetings, calendar, http, backup, retention, log",
         ),
         ("log = \"info\"", "1: log: is a section; write [log] and its keys below"),
         ("[[log]]\nlevel = \"info\"", "1: log: is a section; write [log] and its keys below"),
@@ -323,4 +323,36 @@ fn mistakes_in_the_questions_are_told_like_any_other() {
         told(&DEFAULT.replace("id = \"effort\"", "id = \"skill\"")).unwrap_err(),
         "Q: tap: id \"skill\" is used twice"
     );
+}
+
+#[test]
+fn backups_lie_beside_the_store_unless_told_otherwise() {
+    let config = parsed(&format!("store.path = \"data/d.db\"\n{LEAST}"));
+    assert_eq!(config.backup.folder, Path::new("data/d.db.backups"));
+    assert!(config.backup.schedule.is_some());
+    let config = parsed(&format!(
+        "backup = {{ folder = \"/b\", schedule = \"off\" }}\nretention.audit = \"2y\"\n{LEAST}"
+    ));
+    assert_eq!(config.backup.folder, Path::new("/b"));
+    assert!(config.backup.schedule.is_none());
+    assert_eq!(config.retention.ages.audit.to_string(), "24mo");
+}
+
+#[test]
+fn ages_that_promise_too_little_are_refused() {
+    check(&[
+        (
+            "retention.debriefs = \"18 months\"",
+            "1: retention.debriefs: \"18 months\" is not an age; write 30d, 18mo or 2y",
+        ),
+        (
+            "retention.debriefs = \"1mo\"",
+            "1: retention.debriefs: \"1mo\" is too short; write 60d or longer",
+        ),
+        (
+            "retention.audit = \"17mo\"",
+            "1: retention.audit: must not be shorter than retention.debriefs, or nobody can see who read what is kept",
+        ),
+        ("backup.daily = 31", "1: backup.daily: 31 is not a whole number from 1 to 30"),
+    ]);
 }

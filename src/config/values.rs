@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use jiff::civil::{Time, Weekday};
 
 use super::LogFormat;
+use crate::domain::retention::Age;
 use crate::domain::schedule::{self, Schedule};
 
 /// `90s`, `5m`, `24h`, `2d`.
@@ -83,6 +84,24 @@ pub(super) fn days(text: &str) -> Result<Vec<Weekday>, String> {
 
 pub(super) fn schedule(text: &str) -> Result<Schedule, String> {
     Schedule::parse(text).map_err(|error| format!("cannot be used: {error}"))
+}
+
+/// A schedule, or `off`.
+pub(super) fn schedule_or_off(text: &str) -> Result<Option<Schedule>, String> {
+    if text == "off" { Ok(None) } else { schedule(text).map(Some) }
+}
+
+/// An age of `least` or more.
+pub(super) fn age(least: &'static str) -> impl Fn(&str) -> Result<Age, String> {
+    move |text| {
+        let age = Age::parse(text).ok_or("is not an age; write 30d, 18mo or 2y")?;
+        match Age::parse(least) {
+            Some(floor) if age.about_days() < floor.about_days() => {
+                Err(format!("is too short; write {least} or longer"))
+            }
+            _ => Ok(age),
+        }
+    }
 }
 
 /// Without a slash at its end.

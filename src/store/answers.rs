@@ -199,8 +199,10 @@ impl Tx<'_> {
     ) -> anyhow::Result<i64> {
         self.0
             .prepare_cached(
-                "INSERT INTO pending_text (person_id, body, channel, ts, written_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
+                "INSERT INTO pending_text (id, person_id, body, channel, ts, written_at)
+                 SELECT 1 + max(id_floor, coalesce((SELECT max(id) FROM pending_text), 0)), ?1, ?2,
+                    ?3, ?4, ?5
+                 FROM installation RETURNING id",
             )?
             .query_row((person.0, body, &message.channel, &message.ts, seconds(now)), |row| {
                 row.get(0)

@@ -50,8 +50,10 @@ impl Tx<'_> {
     pub fn plan(&self, meeting: i64, rep: PersonId, due_at: Timestamp) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
-                "INSERT INTO debrief (meeting_id, rep_id, state, due_at)
-                 VALUES (?1, ?2, 'planned', ?3)
+                "INSERT INTO debrief (id, meeting_id, rep_id, state, due_at)
+                 SELECT 1 + max(id_floor, coalesce((SELECT max(id) FROM debrief), 0)), ?1, ?2,
+                    'planned', ?3
+                 FROM installation WHERE true
                  ON CONFLICT (meeting_id) DO UPDATE SET state = 'planned', due_at = excluded.due_at
                  WHERE state = 'withdrawn'",
             )?

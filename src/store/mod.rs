@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod audit;
+pub mod backup;
 pub mod debriefs;
 mod desk;
 pub mod digests;
@@ -21,10 +22,13 @@ pub mod people;
 pub mod place;
 mod readers;
 mod rescue;
+pub mod restore;
+pub mod retention;
 mod roster_changes;
 pub mod schema;
 mod sidecar;
 pub mod trouble;
+pub mod upkeep;
 mod wal;
 mod writer;
 

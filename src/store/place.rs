@@ -51,10 +51,7 @@ impl Place {
     /// Claims the store at `path`, making an empty file if there is none and may be one.
     pub(super) fn claim(path: &Path, missing: Missing, now: Timestamp) -> anyhow::Result<Self> {
         expect_present(path, missing)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .with_context(|| format!("create the folder of the store {}", path.display()))?;
-        }
+        make_folder(path)?;
         let (lock, mut last_stop) = lock(path, now)?;
         // Another process may have closed it just now: look again, with the lock held.
         expect_present(path, missing)?;
@@ -115,6 +112,31 @@ impl Place {
             let _ = lock.set_len(0);
         }
     }
+}
+
+/// The store's place, held while something else than a bot works on it.
+pub(super) struct Held(File);
+
+/// Keeps bots, and everybody else who asks, away from the store at `path` until it is dropped.
+pub(super) fn hold(path: &Path, now: Timestamp) -> anyhow::Result<Held> {
+    make_folder(path)?;
+    let (file, _) = lock(path, now)?;
+    Ok(Held(file))
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Otherwise the next start checks more than it needs to.
+        let _ = self.0.set_len(0);
+    }
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("create the folder of the store {}", path.display()))
 }
 
 /// `name` beside the store: `debrief.db` → `debrief.db.lock`.

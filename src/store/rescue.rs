@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
-
 use super::place::{beside, size};
-use super::schema;
+use super::{backup, schema};
 
 /// Larger files are not read through while somebody waits.
 pub(super) const CHECKED_UP_TO: u64 = 2 << 30;
@@ -41,23 +39,9 @@ fn newest_good_backup(folder: &Path) -> Option<PathBuf> {
 }
 
 fn is_good(file: &Path) -> bool {
-    let Ok(connection) = at_rest(file) else {
+    let Ok(connection) = backup::open_untouched(file) else {
         return false;
     };
     let is_ours = schema::expect_ours(&connection, file).is_ok();
     is_ours && (size(file) > CHECKED_UP_TO || schema::check(&connection).is_ok())
-}
-
-/// Opens a file that nobody writes, leaving nothing beside it.
-fn at_rest(file: &Path) -> rusqlite::Result<Connection> {
-    let mut name = String::from("file:");
-    for letter in file.to_string_lossy().chars() {
-        match letter {
-            '%' | '?' | '#' => name.push_str(&format!("%{:02x}", u32::from(letter))),
-            _ => name.push(letter),
-        }
-    }
-    name.push_str("?immutable=1");
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(name, flags)
 }

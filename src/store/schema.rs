@@ -20,12 +20,13 @@ use super::trouble::{Trouble, Unusable};
 use super::wal;
 
 /// `DBRF`: how we tell our file from somebody else's.
-const APPLICATION_ID: i64 = 0x4442_5246;
+pub(super) const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 2] = [
+pub const MIGRATIONS: [&str; 3] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_audit.sql"),
+    include_str!("../../migrations/0003_upkeep.sql"),
 ];
 
 const EVERY_CONNECTION: &str = "

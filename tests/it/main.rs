@@ -3,7 +3,9 @@
 
 mod architecture;
 mod cli;
+mod drill;
 mod faults;
+mod litestream;
 mod migrations;
 mod page;
 mod power;

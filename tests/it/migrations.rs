@@ -11,7 +11,11 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 /// Sample rows of each version, in order.
-const SAMPLES: [&str; 2] = [include_str!("samples/0001.sql"), include_str!("samples/0002.sql")];
+const SAMPLES: [&str; 3] = [
+    include_str!("samples/0001.sql"),
+    include_str!("samples/0002.sql"),
+    include_str!("samples/0003.sql"),
+];
 
 fn now() -> Timestamp {
     "2026-03-17T09:00:00Z".parse().unwrap()

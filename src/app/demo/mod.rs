@@ -127,7 +127,8 @@ fn config(playground: &Playground, folder: &Path, domain: &str) -> anyhow::Resul
     let path = |name: &str| format!("{:?}", folder.join(name).display().to_string());
     let text = format!(
         "[slack]\napi_url = {:?}\n[store]\npath = {}\n[roster]\nfile = {}\n\
-         [meetings]\nown_domains = [{domain:?}]\n[http]\nlisten = \"off\"\n",
+         [meetings]\nown_domains = [{domain:?}]\n[http]\nlisten = \"off\"\n\
+         [backup]\nschedule = \"off\"\n",
         playground.api_url(),
         path("debrief.db"),
         path("roster.csv"),

@@ -1,0 +1,330 @@
+//! Backups and retention: the loop of the night, and the commands.
+//!
+//! A backup has a thread and a connection of its own, so it holds up neither people nor other
+//! loops. Told to stop, it stops at the next step; what it leaves is removed at the next start.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context, anyhow};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::operator::operator;
+use crate::config::{BackupConfig, Config, RetentionConfig};
+use crate::domain::audit::{Action, Entry};
+use crate::domain::schedule::Schedule;
+use crate::store::backup::{self, Findings, Made};
+use crate::store::retention::{self, Limits, Step};
+use crate::store::upkeep::{Job, Upkeep};
+use crate::store::{self, Store, Tx, erasure, restore};
+
+/// From one failed try to the next, doubled each time.
+const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_hours(1);
+
+/// How backups go, for whoever watches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BackupStatus {
+    /// Whether they are made by schedule.
+    pub is_scheduled: bool,
+    /// The newest backup, by schedule or by hand.
+    pub last_success_at: Option<Timestamp>,
+    /// A backup is checked page by page before it gets its name; when that was last done.
+    pub verified_at: Option<Timestamp>,
+    /// Why the last try failed, if it did.
+    pub problem: Option<String>,
+    /// More than one slot was missed.
+    pub is_overdue: bool,
+}
+
+/// What the nights need.
+pub(super) struct Keeper {
+    store: PathBuf,
+    backup: BackupConfig,
+    retention: RetentionConfig,
+    stopping: CancellationToken,
+}
+
+impl Keeper {
+    /// Removes what killed processes left: of a backup in its folder, of a restore beside the store.
+    /// Only for whoever holds the store.
+    pub(super) fn new(config: &Config, stopping: &CancellationToken) -> Self {
+        let removed = backup::remove_remains_of_the_dead(&config.backup.folder).and_then(|files| {
+            restore::remove_remains_of_the_dead(&config.store_path)?;
+            Ok(files)
+        });
+        match removed {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "removed what an interrupted backup had left"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "cannot remove what an interrupted backup has left");
+            }
+        }
+        Self {
+            store: config.store_path.clone(),
+            backup: config.backup.clone(),
+            retention: config.retention.clone(),
+            stopping: stopping.clone(),
+        }
+    }
+
+    /// Does what is owed; says when something is owed next.
+    pub(super) async fn turn(
+        &self,
+        store: &Store,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<Timestamp>> {
+        let mut next = self.retention.schedule.next(now, &TimeZone::UTC).map(|slot| slot.at);
+        if let Some(schedule) = &self.backup.schedule {
+            if let Some(slot) = owed(store, Job::Backup, schedule, now).await? {
+                let made = self.back_up(now).await.map(|made| {
+                    tracing::info!(bytes = made.findings.bytes, "made a backup");
+                });
+                self.conclude(store, Job::Backup, slot, made, now).await?;
+            }
+            let slot = schedule.next(now, &TimeZone::UTC).map(|slot| slot.at);
+            next = next.into_iter().chain(slot).min();
+        }
+        if let Some(slot) = owed(store, Job::Retention, &self.retention.schedule, now).await? {
+            let done = self.forget(store, now).await.map(|rows| {
+                tracing::info!(rows, "forgot what was too old");
+            });
+            self.conclude(store, Job::Retention, slot, done, now).await?;
+        }
+        Ok(next)
+    }
+
+    async fn back_up(&self, now: Timestamp) -> anyhow::Result<Made> {
+        let (done, made) = oneshot::channel();
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let (store, folder, rotation, flag) = (
+            self.store.clone(),
+            self.backup.folder.clone(),
+            self.backup.rotation,
+            Arc::clone(&goes_on),
+        );
+        // No task: one of those would have to end before the process may.
+        std::thread::Builder::new()
+            .name("backup".into())
+            .spawn(move || {
+                let go_on = || flag.load(Ordering::Relaxed);
+                // Whoever waited may be gone.
+                let _ = done.send(backup::into_folder(&store, &folder, rotation, now, &go_on));
+            })
+            .context("start a thread for the backup")?;
+        tokio::select! {
+            made = made => made.context("the backup's thread has panicked")?,
+            () = self.stopping.cancelled() => {
+                goes_on.store(false, Ordering::Relaxed);
+                Err(anyhow!("stopped before the backup was finished"))
+            }
+        }
+    }
+
+    /// Counts what was removed.
+    async fn forget(&self, store: &Store, now: Timestamp) -> anyhow::Result<usize> {
+        let limits = Limits::at(&self.retention.ages, now);
+        let mut rows = 0;
+        for step in Step::ALL {
+            loop {
+                if self.stopping.is_cancelled() {
+                    return Err(anyhow!("stopped before everything old was removed"));
+                }
+                let removed = store.transact_behind(move |tx| tx.forget(step, &limits)).await?;
+                if removed == 0 {
+                    break;
+                }
+                rows += removed;
+            }
+        }
+        if rows > 0 {
+            let path = self.store.clone();
+            if !tokio::task::spawn_blocking(move || retention::fold(&path)).await?? {
+                tracing::info!("what was removed leaves the write-ahead log a little later");
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn conclude(
+        &self,
+        store: &Store,
+        job: Job,
+        slot: Timestamp,
+        done: anyhow::Result<()>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let problem = done.err().map(|error| format!("{error:#}"));
+        if problem.is_some() && self.stopping.is_cancelled() {
+            // Not its fault: still owed at the next start.
+            return Ok(());
+        }
+        if let Some(problem) = &problem {
+            tracing::error!(problem, ?job, "upkeep failed; it is tried again within the hour");
+        }
+        store
+            .transact(move |tx| match &problem {
+                None => tx.upkeep_done(job, slot, now),
+                Some(problem) => tx.upkeep_failed(job, problem, now),
+            })
+            .await
+    }
+}
+
+/// The slot that is to be done now: the latest one, unless it was done, lies before the
+/// installation, or failed a moment ago.
+async fn owed(
+    store: &Store,
+    job: Job,
+    schedule: &Schedule,
+    now: Timestamp,
+) -> anyhow::Result<Option<Timestamp>> {
+    let Some(slot) = schedule.latest(now, &TimeZone::UTC) else {
+        return Ok(None);
+    };
+    let (installed, known) =
+        store.read(move |tx| Ok((tx.installed_at()?, tx.upkeep(job)?))).await?;
+    let is_new = slot.at >= installed && known.slot_at.is_none_or(|done| done < slot.at);
+    Ok((is_new && retry_at(&known).is_none_or(|at| at <= now)).then_some(slot.at))
+}
+
+fn retry_at(known: &Upkeep) -> Option<Timestamp> {
+    let doublings = known.failures.saturating_sub(1).min(10);
+    Some(known.tried_at? + (FIRST_RETRY * (1 << doublings)).min(LONGEST_RETRY))
+}
+
+/// How backups go. What was made by hand counts, as long as it lies in the folder.
+///
+/// # Errors
+/// If the store cannot be read. A folder that cannot is a problem to tell.
+pub fn backup_status(
+    tx: &Tx<'_>,
+    config: &BackupConfig,
+    now: Timestamp,
+) -> anyhow::Result<BackupStatus> {
+    let known = tx.upkeep(Job::Backup)?;
+    let (newest, trouble) = match backup::list(&config.folder) {
+        Ok(backups) => (backups.first().map(|(at, _)| *at), None),
+        Err(error) => (None, Some(format!("{error:#}"))),
+    };
+    let last_success_at = known.done_at.max(newest);
+    let second = SignedDuration::from_secs(1);
+    let missed = config.schedule.as_ref().and_then(|schedule| {
+        let latest = schedule.latest(now, &TimeZone::UTC)?;
+        schedule.latest(latest.at - second, &TimeZone::UTC)
+    });
+    let since = last_success_at.map_or_else(|| tx.installed_at(), Ok)?;
+    Ok(BackupStatus {
+        is_scheduled: config.schedule.is_some(),
+        last_success_at,
+        verified_at: last_success_at,
+        problem: known.problem.or(trouble),
+        is_overdue: missed.is_some_and(|missed| since < missed.at),
+    })
+}
+
+/// `debrief backup`: into the folder, or to a file. May be used while the bot runs.
+///
+/// # Errors
+/// If there is no store, or the copy cannot be made or is not good.
+pub fn back_up(
+    config: &Config,
+    to: Option<&Path>,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let BackupConfig { folder, rotation, .. } = &config.backup;
+    let begun = Instant::now();
+    let made = match to {
+        None => backup::into_folder(&config.store_path, folder, *rotation, now, &|| true)?,
+        Some(to) => Made {
+            path: to.to_owned(),
+            findings: backup::into_file(&config.store_path, to, &|| true)?,
+            removed: 0,
+        },
+    };
+    let older = match made.removed {
+        0 => String::new(),
+        removed => format!("; removed {removed} older"),
+    };
+    let took = begun.elapsed().as_secs_f64();
+    let (path, size) = (made.path.display(), size(made.findings.bytes));
+    writeln!(out, "{path}: {size} in {took:.1} s, verified{older}")?;
+    Ok(())
+}
+
+/// `debrief restore --verify FILE`: whether a backup is good, and what is in it. Changes nothing.
+///
+/// # Errors
+/// If the backup is damaged, not ours or from a newer version.
+pub fn verify(from: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    let checksum = match backup::matches_checksum(from)? {
+        Some(true) => "checksum right",
+        Some(false) => {
+            return Err(anyhow!(
+                "{} is not what it was when it was made: its checksum differs",
+                from.display()
+            ));
+        }
+        None => "no checksum beside it",
+    };
+    let findings = backup::look_over(from)?;
+    let (path, size) = (from.display(), size(findings.bytes));
+    writeln!(out, "{path}: good, {size}, {checksum}, {}", contents(&findings))?;
+    Ok(())
+}
+
+/// `debrief restore FILE`: puts a backup in the place of the store.
+///
+/// # Errors
+/// If the bot runs, or as [`verify`].
+pub fn restore(
+    config: &Config,
+    from: &Path,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let path = &config.store_path;
+    let done = restore::run(path, from, now, |new| {
+        let erased = erasure::replay(new)?;
+        let restored = Entry::of(operator(), Action::Restore);
+        store::visit(new, move |tx| tx.audit(&restored, now))?;
+        Ok(erased)
+    })?;
+    writeln!(out, "{}: restored from {}", path.display(), from.display())?;
+    writeln!(out, "it holds {}", contents(&done.findings))?;
+    if done.erased > 0 {
+        writeln!(out, "erased again who was erased since: {}", done.erased)?;
+    }
+    if let Some(aside) = done.aside {
+        writeln!(out, "the store that was there before is {}", aside.display())?;
+    }
+    Ok(())
+}
+
+fn contents(findings: &Findings) -> String {
+    let newest = match findings.newest_answer_at {
+        Some(at) => format!("the newest answer of {at}"),
+        None => "no answer yet".to_owned(),
+    };
+    format!(
+        "{} people, {} debriefs, {} answers, {newest}, schema {}",
+        findings.people, findings.debriefs, findings.answers, findings.version
+    )
+}
+
+/// In the unit that people read.
+fn size(bytes: u64) -> String {
+    let kib = bytes.div_ceil(1 << 10);
+    if kib < 1 << 10 {
+        return format!("{kib} KiB");
+    }
+    format!("{}.{} MiB", kib >> 10, ((kib % (1 << 10)) * 10) >> 10)
+}

@@ -1,0 +1,189 @@
+//! Losing the store and getting it back, with the program as an administrator uses it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use debrief::store::{Store, schema};
+use jiff::SignedDuration;
+use rusqlite::Connection;
+
+use crate::cli::beside;
+use crate::world::{LEO, MAYA, World, acme, local};
+
+/// Every file below `folder` with its bytes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            found.insert(path.display().to_string(), std::fs::read(path).unwrap());
+        } else {
+            found.extend(files(&path));
+        }
+    }
+    found
+}
+
+fn only_backup(world: &World) -> String {
+    let backups = debrief::store::backup::list(&world.path("debrief.db.backups")).unwrap();
+    assert_eq!(backups.len(), 1);
+    backups[0].1.display().to_string()
+}
+
+#[tokio::test]
+async fn a_store_that_was_lost_comes_back_with_every_answer() {
+    let mut world = World::new(&[acme()]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    let (code, said) = beside(&world, &["backup"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("/debrief.db.backups/debrief-20") && said.ends_with(" s, verified\n"));
+    let backup = only_backup(&world);
+
+    let (code, said) = beside(&world, &["restore", &backup]).await;
+    assert!(said.contains("is in use by another debrief process"), "{said}");
+    assert_eq!(code, Some(1));
+
+    world.stop().await;
+    for name in ["debrief.db", "debrief.db-wal", "debrief.db-shm"] {
+        let _ = std::fs::remove_file(world.path(name));
+    }
+    let (code, said) = beside(&world, &["restore", &backup]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("…/debrief.db: restored from …/debrief.db.backups/"), "{said}");
+    let newest = "5 people, 2 debriefs, 2 answers, the newest answer of 2026-03-10T12:30:00Z";
+    assert!(said.contains(newest), "{said}");
+    assert!(!said.contains("was there before"), "{said}");
+
+    world.start().await;
+    let seen = world.command(LEO, "/debrief history @maya").await;
+    assert!(seen.contains("Bring the numbers"), "{seen}");
+    world.turn_to("2026-03-10T14:50").await;
+    assert!(world.conversation(MAYA).last().unwrap().contains("Acme"), "life goes on");
+}
+
+#[tokio::test]
+async fn a_restore_keeps_the_present_store_and_old_buttons_do_no_harm() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    let (code, _) = beside(&world, &["backup", "--to", "copy.db"]).await;
+    assert_eq!(code, Some(0));
+    // Known and asked about after the backup was made.
+    world.set_calendar("maya.ics", &[acme()]);
+    world.turn_to("2026-03-10T14:50").await;
+    let old = world.last(MAYA);
+    world.stop().await;
+    let before = std::fs::read(world.path("debrief.db")).unwrap();
+
+    let (code, said) = beside(&world, &["restore", "copy.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let aside = said.lines().last().unwrap();
+    let aside = aside.strip_prefix("the store that was there before is …/").unwrap();
+    assert!(aside.starts_with("debrief.db.before-restore-20"), "{aside}");
+    assert_eq!(std::fs::read(world.path(aside)).unwrap(), before);
+    assert!(!world.path("debrief.db.restoring").exists());
+
+    world.start().await;
+    world.pass(SignedDuration::from_mins(1)).await;
+    let sql = "SELECT count(*) FROM answer";
+    let answers = |world: &World| -> i64 {
+        let store = Connection::open(world.path("debrief.db")).unwrap();
+        store.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let known = answers(&world);
+    world.playground.press(MAYA, &old, "No").await.unwrap();
+    world.settle().await;
+    assert_eq!(answers(&world), known, "an old button answered another question");
+    world.press(MAYA, "No").await;
+    assert_eq!(answers(&world), known + 1, "the new one works");
+}
+
+#[tokio::test]
+async fn a_backup_is_looked_over_without_being_touched() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.stop().await;
+    let before = files(world.folder.path());
+    let (code, said) = beside(&world, &["restore", "--verify", "copy.db"]).await;
+    assert_eq!(code, Some(0));
+    let (said, size) = (said.replace(" KiB", ""), "copy.db: good, ");
+    let rest = said.strip_prefix(size).unwrap().trim_start_matches(|c: char| c.is_ascii_digit());
+    insta::assert_snapshot!(rest, @", checksum right, 5 people, 1 debriefs, 2 answers, the newest answer of 2026-03-10T12:30:00Z, schema 2");
+    assert!(files(world.folder.path()) == before, "verifying changed something");
+
+    // A stretch of it, as a bad disk turns it.
+    let mut bytes = before[&world.path("copy.db").display().to_string()].clone();
+    bytes[3 * 4096..9 * 4096].fill(0xA5);
+    std::fs::write(world.path("copy.db"), &bytes).unwrap();
+    let wrong = [["restore", "--verify", "copy.db"].as_slice(), &["restore", "copy.db"]];
+    for arguments in wrong {
+        let (code, said) = beside(&world, arguments).await;
+        assert_eq!(code, Some(1));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @"debrief: copy.db is not what it was when it was made: its checksum differs");
+        }
+    }
+    std::fs::remove_file(world.path("copy.db.sha256")).unwrap();
+    for arguments in wrong {
+        let (code, said) = beside(&world, arguments).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("copy.db is damaged: "), "{said}");
+    }
+    let now = files(world.folder.path());
+    let store = world.path("debrief.db").display().to_string();
+    assert!(now[&store] == before[&store], "a bad backup cost the store");
+    std::fs::write(world.path("copy.db"), "not a database, and long enough to look like one")
+        .unwrap();
+    let (code, said) = beside(&world, &["restore", "--verify", "copy.db"]).await;
+    assert_eq!(code, Some(1));
+    insta::assert_snapshot!(said, @"debrief: copy.db cannot be read as a database: file is not a database: Error code 26: file is not a database");
+}
+
+#[tokio::test]
+async fn a_backup_of_an_older_version_is_brought_up_to_date_and_a_newer_one_refused() {
+    let mut world = World::new(&[]).await;
+    world.stop().await;
+    let old = Connection::open(world.path("old.db")).unwrap();
+    old.execute_batch(schema::MIGRATIONS[0]).unwrap();
+    old.execute_batch(include_str!("samples/0001.sql")).unwrap();
+    old.execute_batch("PRAGMA application_id = 1145197126; PRAGMA user_version = 1").unwrap();
+    old.close().unwrap();
+    let (code, said) = beside(&world, &["restore", "old.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("schema 1\n"), "{said}");
+    let store = Store::open(&world.path("debrief.db"), local("2026-03-17T10:00")).unwrap();
+    assert_eq!(store.read(|tx| Ok(tx.everybody()?.len())).await.unwrap(), 2);
+    drop(store);
+    assert!(world.path("old.db").exists(), "the backup stays");
+
+    let new = Connection::open(world.path("old.db")).unwrap();
+    new.execute_batch("PRAGMA user_version = 99").unwrap();
+    new.close().unwrap();
+    for arguments in [["restore", "--verify", "old.db"].as_slice(), &["restore", "old.db"]] {
+        let (code, said) = beside(&world, arguments).await;
+        assert_eq!(code, Some(1));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @"debrief: old.db was written by a newer debrief (version 99, this one knows 2); use that one, or an older backup");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_raw_copy_with_its_log_is_restored_whole() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    // As a snapshot of the whole volume has it: the last answers are in the log only.
+    for ending in ["", "-wal"] {
+        std::fs::copy(
+            world.path(&format!("debrief.db{ending}")),
+            world.path(&format!("raw.db{ending}")),
+        )
+        .unwrap();
+    }
+    world.stop().await;
+    let (code, said) = beside(&world, &["restore", "raw.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 answers"), "{said}");
+    world.start().await;
+    assert!(world.command(LEO, "/debrief history @maya").await.contains("Bring the numbers"));
+}
