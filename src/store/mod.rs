@@ -116,7 +116,7 @@ pub fn visit<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) ->
 fn write_anew(path: &Path) -> anyhow::Result<()> {
     let connection = open_to_write(path)?;
     connection.execute_batch("VACUUM").context("write the store anew")?;
-    for _ in 0..5 {
+    for _ in 0..3 {
         // Waits for readers as long as for a lock.
         let busy: bool = connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))

@@ -95,6 +95,27 @@ async fn s20_the_roster_s_changes_are_written_down() {
 /// A way to tamper, once the triggers are out of the way, and the row at which it must show.
 type Deed = (&'static str, &'static str, i64);
 
+const DEEDS: [Deed; 7] = [
+    ("changed", "UPDATE audit SET actor = 'person:4' WHERE id = 4", 4),
+    ("whitewashed", "UPDATE audit SET result = 'refused' WHERE id = 2", 2),
+    ("removed", "DELETE FROM audit WHERE id = 3", 3),
+    ("first removed", "DELETE FROM audit WHERE id = 1", 1),
+    (
+        "reordered",
+        "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4;
+             UPDATE audit SET id = 4 WHERE id = -1",
+        3,
+    ),
+    (
+        "inserted",
+        "UPDATE audit SET id = -id - 1 WHERE id >= 3; UPDATE audit SET id = -id WHERE id < 0;
+             INSERT INTO audit SELECT 3, at, actor, action, subject, scope, result, request,
+                prev_hash, hash FROM audit WHERE id = 2",
+        3,
+    ),
+    ("unchained in the middle", "UPDATE audit SET hash = NULL, prev_hash = NULL WHERE id = 2", 2),
+];
+
 #[tokio::test]
 async fn s20_tampering_breaks_the_chain_at_the_row() {
     let world = looked_at().await;
@@ -122,31 +143,7 @@ async fn s20_tampering_breaks_the_chain_at_the_row() {
         assert!(beside(&world).execute_batch(deed).is_err(), "{deed}");
     }
     // Whoever owns the file can get around that.
-    let deeds: [Deed; 7] = [
-        ("changed", "UPDATE audit SET actor = 'person:4' WHERE id = 4", 4),
-        ("whitewashed", "UPDATE audit SET result = 'refused' WHERE id = 2", 2),
-        ("removed", "DELETE FROM audit WHERE id = 3", 3),
-        ("first removed", "DELETE FROM audit WHERE id = 1", 1),
-        (
-            "reordered",
-            "UPDATE audit SET id = -1 WHERE id = 3; UPDATE audit SET id = 3 WHERE id = 4;
-             UPDATE audit SET id = 4 WHERE id = -1",
-            3,
-        ),
-        (
-            "inserted",
-            "UPDATE audit SET id = -id - 1 WHERE id >= 3; UPDATE audit SET id = -id WHERE id < 0;
-             INSERT INTO audit SELECT 3, at, actor, action, subject, scope, result, request,
-                prev_hash, hash FROM audit WHERE id = 2",
-            3,
-        ),
-        (
-            "unchained in the middle",
-            "UPDATE audit SET hash = NULL, prev_hash = NULL WHERE id = 2",
-            2,
-        ),
-    ];
-    for (what, deed, row) in deeds {
+    for (what, deed, row) in DEEDS {
         tampered(&world, deed, |world| {
             let path = world.path("tampered.db");
             let text = verify(&path, None);

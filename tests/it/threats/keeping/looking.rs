@@ -80,9 +80,7 @@ fn expect_no_leak(who: &str, person: &str, what: &str, seen: &str) {
 async fn world() -> World {
     let mut world = World::asleep(&[], "").await;
     world.write_roster(FIRST);
-    for person in [GUEST] {
-        world.playground.change_member(person, |member| member.is_guest = true);
-    }
+    world.playground.change_member(GUEST, |member| member.is_guest = true);
     world.start().await;
     world.answered(MAYA, "Alphafirm", "No", "alphawords are private to me").await;
     world.answered(TOM, "Tangofirm", "No", "tangowords for my manager").await;
@@ -266,7 +264,6 @@ async fn done(world: &World, person: &str, number: usize, what: What) -> Respons
 #[tokio::test]
 async fn s08_no_button_of_somebody_else_s_shows_or_changes_anything() {
     let world = world().await;
-    // Maya has said something that waits to be placed.
     let bot = world.running().bot();
     let mayas: i64 =
         beside(&world).query_row("SELECT min(id) FROM debrief", [], |row| row.get(0)).unwrap();
