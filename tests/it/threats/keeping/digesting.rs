@@ -1,9 +1,11 @@
 //! Digests go to whoever manages now, and show what they may see now.
 
+use debrief::domain::roster;
 use debrief::playground::faults::Fault;
+use debrief::ports::Clock;
 
 use super::{audit, person};
-use crate::world::{LEO, MAYA, NINA, ROSTER, TOM, World};
+use crate::world::{LEO, MAYA, NINA, ROSTER, TOM, World, local};
 
 async fn answered() -> World {
     let world = World::new(&[]).await;
@@ -53,6 +55,32 @@ async fn s09_a_digest_that_waited_shows_what_is_true_when_it_is_posted() {
     let log = audit(&world);
     assert!(log.contains(&format!("person:{leo} digest {tom} done")), "{log:#?}");
     assert!(!log.contains(&format!("person:{leo} digest {maya} done")), "{log:#?}");
+}
+
+#[tokio::test]
+async fn s09_a_manager_changed_between_putting_together_and_posting_gets_nothing() {
+    let world = answered().await;
+    let slow = std::time::Duration::from_secs(2);
+    world.playground.fault("conversations.open", Fault::Slow(slow));
+    world.clock.set(local("2026-03-16T08:00"));
+    world.running().waker().wake();
+    let opening = world.playground.eventually("a conversation for the digest", |playground| {
+        playground
+            .calls("conversations.open")
+            .iter()
+            .any(|call| call.arguments["users"] == LEO)
+            .then_some(())
+    });
+    opening.await.unwrap();
+    // It is put together, and its conversation not open yet.
+    let people = roster::parse(&moved_to_nina().replace("ics:{maya}", "").replace("ics:{tom}", ""));
+    let now = world.clock.now();
+    let store = &world.running().bot().store;
+    store.transact(move |tx| tx.apply_roster(&people.people, now)).await.unwrap();
+    world.settle().await;
+    world.turn_to("2026-03-16T08:02").await;
+    assert!(world.conversation(LEO).is_empty(), "{:?}", world.conversation(LEO));
+    assert!(!audit(&world).iter().any(|line| line.contains(" digest ")));
 }
 
 #[tokio::test]

@@ -209,7 +209,29 @@ async fn s20_an_erasure_from_before_a_store_knew_the_person_still_counts() {
     assert!(world.command(MAYA, "/debrief me").await.starts_with("You are not on debrief's"));
 }
 
-/// A new table about people must be thought of here and in `store::erasure`.
+#[tokio::test]
+async fn s20_an_erasure_that_was_cut_short_is_finished_at_the_next_start() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Acme", "No", "Call earlier").await;
+    erased(&world).await;
+    world.stop().await;
+    // As if we had been killed between the commit and the cleaning.
+    beside(&world).execute_batch("UPDATE erasure_log SET is_clean = 0").unwrap();
+    world.start().await;
+    let clean: bool = beside(&world)
+        .query_row("SELECT min(is_clean) FROM erasure_log", [], |row| row.get(0))
+        .unwrap();
+    assert!(clean);
+    // Or between the line beside the store and the commit: nobody is half erased.
+    let late = "{\"what\":\"erased\",\"person\":2,\"tombstone\":\"00ff\",\"at\":\"2026-03-";
+    let path = world.path("debrief.db.erasures");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{whole}{late}")).unwrap();
+    world.restart().await;
+    assert_eq!(world.command(TOM, "/debrief me").await, "You have no debriefs yet.");
+}
+
+/// A new table about people must be thought of here, in `store::erasure` and in `store::dossier`.
 #[tokio::test]
 async fn s20_every_table_about_people_is_known_to_the_erasure() {
     let world = World::new(&[]).await;
@@ -242,5 +264,5 @@ async fn s20_every_table_about_people_is_known_to_the_erasure() {
         .iter()
         .filter(|table| !emptied.contains(&table.as_str()) && !kept.contains(&table.as_str()))
         .collect();
-    assert!(unknown.is_empty(), "not known to store::erasure: {unknown:?}");
+    assert!(unknown.is_empty(), "not known to store::erasure and store::dossier: {unknown:?}");
 }
