@@ -48,5 +48,7 @@ CREATE TABLE erasure_log (
     tombstone  TEXT    NOT NULL CHECK (length(tombstone) = 64),
     -- Until then the roster cannot bring them back.
     lifted_at  INTEGER,
+    -- 1 once the bytes that it had freed were overwritten.
+    is_clean   INTEGER NOT NULL DEFAULT 0 CHECK (is_clean IN (0, 1)),
     UNIQUE (tombstone, at)
 ) STRICT;

@@ -1,7 +1,7 @@
 //! The command line.
 //!
-//! Exit codes: 0 fine, 1 something went wrong (or `check` found something), 2 the configuration or
-//! the command line is wrong, 78 the store cannot be used until somebody acts.
+//! Exit codes: 0 fine, 1 something went wrong (or `check` or `audit verify` found something), 2 the
+//! configuration or the command line is wrong, 78 the store cannot be used until somebody acts.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;

@@ -18,7 +18,7 @@ use crate::domain::backup::Rotation;
 use crate::domain::debrief::{PromptRules, WorkingHours};
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
-use crate::domain::retention::{Age, Retention};
+use crate::domain::retention::Retention;
 use crate::domain::schedule::Schedule;
 
 /// Who became somebody else by `sudo` before starting this command.
@@ -94,7 +94,7 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 32] = [
     "slack.api_url",
     "store.path",
     "store.missing",
@@ -124,7 +124,6 @@ const KEYS: [&str; 33] = [
     "retention.times",
     "retention.messages",
     "retention.dead_letters",
-    "retention.audit",
     "retention.schedule",
     "log.format",
     "log.level",
@@ -241,15 +240,7 @@ fn retention(file: &Document<'_>) -> Result<RetentionConfig, ConfigError> {
         times: file.text("retention.times", "30d", values::age("7d"))?,
         messages: file.text("retention.messages", "30d", values::age("7d"))?,
         dead_letters: file.text("retention.dead_letters", "30d", values::age("1d"))?,
-        audit: file.text("retention.audit", "3y", values::age("60d"))?,
     };
-    let shorter = |age: Age| age.about_days() < ages.debriefs.about_days();
-    if shorter(ages.audit) {
-        return Err(file.fault(
-            "retention.audit",
-            "must not be shorter than retention.debriefs, or nobody can see who read what is kept",
-        ));
-    }
     Ok(RetentionConfig {
         ages,
         schedule: file.text("retention.schedule", "0 4 * * *", values::schedule)?,

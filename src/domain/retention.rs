@@ -12,7 +12,7 @@ pub enum Age {
     Months(u32),
 }
 
-/// What is forgotten when (`[retention]`).
+/// What is forgotten when (`[retention]`). The audit log is not: it only grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Customer meetings with everything about them: questions, answers, earlier versions.
@@ -23,8 +23,6 @@ pub struct Retention {
     pub messages: Age,
     /// What came in and could not be understood.
     pub dead_letters: Age,
-    /// Who looked at whose debriefs.
-    pub audit: Age,
 }
 
 impl Age {

@@ -38,16 +38,17 @@ pub fn files(person: &Person, tables: &[Table], now: Timestamp) -> anyhow::Resul
 }
 
 fn about(person: &Person, tables: &[Table], at: &str) -> String {
-    let tables: String = tables
+    let tables: Vec<String> = tables
         .iter()
-        .map(|table| format!("  {}.csv: {} rows\n", table.name, table.rows.len()))
+        .map(|table| format!("  {}.csv: {} rows", table.name, table.rows.len()))
         .collect();
     format!(
         "Everything that debrief stores by and about {}, as of {at}.\n\n{NOT_FOR}\n\n\
-         export.json holds all of it; the same is in one CSV file a table:\n{tables}\n\
+         export.json holds all of it; the same is in one CSV file a table:\n{}\n\n\
          In the CSV files, an apostrophe stands before a text that a spreadsheet would take for a \
          formula.\n",
-        person.name
+        person.name,
+        tables.join("\n")
     )
 }
 

@@ -83,9 +83,8 @@ pub async fn page(
     let look = move |tx: &Tx<'_>| look(tx, &rules, reader, parsed, &query, before, now);
     let (whisper, entry) = bot.store.read(look).await?;
     if let Some(entry) = entry.map(|entry| entry.for_request(request)) {
-        let write = move |tx: &Tx<'_>| match entry.refused {
-            true => tx.audit_refusal(entry, now),
-            false => tx.audit(&entry, now),
+        let write = move |tx: &Tx<'_>| {
+            if entry.refused { tx.audit_refusal(entry, now) } else { tx.audit(&entry, now) }
         };
         bot.store.transact(write).await?;
     }

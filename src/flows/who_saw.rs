@@ -87,13 +87,11 @@ fn add(lines: &mut Vec<Line>, look: &Look, clock: &str) {
         _ => "history",
     };
     let by = look.by.as_deref().unwrap_or(OPERATOR);
-    match lines.iter_mut().find(|line| line.by == by && line.how == how) {
-        Some(line) => line.times += 1,
-        None => {
-            let (clock, by) = (clock.to_owned(), by.to_owned());
-            lines.push(Line { clock, by, how, times: 1 });
-        }
+    if let Some(line) = lines.iter_mut().find(|line| line.by == by && line.how == how) {
+        line.times += 1;
+        return;
     }
+    lines.push(Line { clock: clock.to_owned(), by: by.to_owned(), how, times: 1 });
 }
 
 fn nobody() -> Whisper {

@@ -3,8 +3,6 @@
 //! Its rows are numbered without gaps and chained by [`Row::hash`]; triggers refuse every change.
 //! Writing looks at the last row only, so it costs the same however long the log is.
 
-use std::collections::HashMap;
-
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, named_params, params};
@@ -275,17 +273,10 @@ impl Tx<'_> {
         })?;
         let rows: Vec<(Timestamp, String, String)> =
             rows.collect::<rusqlite::Result<_>>().context("list who looked")?;
-        let mut names: HashMap<PersonId, String> = HashMap::new();
         let mut looks = Vec::new();
         for (at, actor, action) in rows {
             let by = match Actor::parse(&actor) {
-                Some(Actor::Person(id)) => {
-                    if !names.contains_key(&id) {
-                        let name = self.person(id)?.map(|person| person.name).unwrap_or_default();
-                        names.insert(id, name);
-                    }
-                    names.get(&id).cloned()
-                }
+                Some(Actor::Person(id)) => self.person(id)?.map(|person| person.name),
                 _ => None,
             };
             looks.extend(Action::parse(&action).map(|action| Look { at, by, action }));

@@ -110,8 +110,7 @@ impl Tx<'_> {
 
     fn table(&self, name: &'static str, sql: &str, person: PersonId) -> anyhow::Result<Table> {
         let mut statement = self.0.prepare(&with_times(sql))?;
-        let columns: Vec<String> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let width = columns.len();
         let rows = statement.query_map([person.0], |row| {
             (0..width).map(|place| Ok(value(row.get_ref(place)?))).collect()

@@ -2,7 +2,8 @@
 //!
 //! What stays is a row without a name, a tombstone (a salted hash of the address) and audit rows
 //! with ids. The freed bytes are overwritten: `secure_delete` for tables, the option of the same
-//! name for the search index, and the write-ahead log is emptied at the end. Each erasure is also a
+//! name for the search index, then the file is written anew and the write-ahead log emptied, for
+//! pages that were split keep copies in their gaps. Each erasure is also a
 //! line of a file beside the store, written before the commit, so that an older backup put in the
 //! store's place is erased anew by [`replay`].
 
@@ -18,7 +19,8 @@ use crate::domain::audit::{Action, Actor, Entry, tombstone};
 use crate::domain::person::{Person, PersonId};
 
 /// Everything that goes: what it is called, its table, and which rows are the person's. `:id` is
-/// the person; `:chat`, `:email` and `:name` are how the outside calls them, never empty.
+/// the person; `:chat`, `:channel`, `:email` and `:name` are how the outside calls them, never
+/// empty.
 const ROWS: [(&str, &str, &str); 12] = [
     (
         "texts written to the bot",
@@ -40,9 +42,9 @@ const ROWS: [(&str, &str, &str); 12] = [
     (
         "dead letters",
         "dead_letter",
-        "instr(raw, :chat) OR instr(lower(raw), :email) OR instr(raw, :name)",
+        "instr(raw, :chat) OR instr(raw, :channel) OR instr(lower(raw), :email) OR instr(raw, :name)",
     ),
-    ("keys of deliveries", "inbound_seen", "instr(key, :chat)"),
+    ("keys of deliveries", "inbound_seen", "instr(key, :chat) OR instr(key, :channel)"),
     ("messages to them", "outbox", "person_id = :id AND delivery_key NOT LIKE 'erased-%'"),
 ];
 
@@ -101,19 +103,25 @@ impl Tx<'_> {
             }
         }
         self.empty_messages(person.id)?;
+        self.unname(person.id, "erased")?;
+        self.audit(&Entry::of(actor, Action::Erasure).about(person.id), at)?;
+        self.bury(Some(person.id), &stone, at)?;
+        Ok(Line::erased(person.id, stone, at))
+    }
+
+    /// Leaves of a person a row that the audit log can point at. `what` is said of them: "erased".
+    pub(super) fn unname(&self, person: PersonId, what: &str) -> anyhow::Result<()> {
         self.0
-            .execute(
-                "UPDATE person SET email = 'erased:' || id, name = 'erased person ' || id,
+            .prepare_cached(
+                "UPDATE person SET email = ?2 || ':' || id, name = ?2 || ' person ' || id,
                     is_rep = 0, is_manager = 0, is_admin = 0, is_active = 0, calendar = NULL,
                     roster_zone = NULL, chat_id = NULL, chat_zone = NULL, standing = 'gone',
                     channel = NULL, lookup_at = 0, paused_until = NULL, has_home = 0
                  WHERE id = ?1",
-                [person.id.0],
-            )
-            .context("erase a person")?;
-        self.audit(&Entry::of(actor, Action::Erasure).about(person.id), at)?;
-        self.bury(Some(person.id), &stone, at)?;
-        Ok(Line::erased(person.id, stone, at))
+            )?
+            .execute((person.0, what))
+            .context("forget who somebody was")?;
+        Ok(())
     }
 
     /// Messages keep a row without content, so that one on its way finds its own again, under a key
@@ -174,6 +182,14 @@ impl Tx<'_> {
             })
             .optional()
             .context("look for a tombstone")
+    }
+
+    /// Whether no erasure left traces in the file.
+    fn is_clean(&self) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM erasure_log WHERE is_clean = 0)")?
+            .query_row([], |row| row.get(0))
+            .context("look for traces")
     }
 
     /// Hashing is for nothing where nobody was ever erased.
@@ -245,8 +261,9 @@ impl Tx<'_> {
     ) -> anyhow::Result<T> {
         // A name that nothing contains stands for one that we do not know.
         let chat = person.chat_id.as_ref().map_or("\0", |id| id.0.as_str());
+        let channel = person.channel.as_deref().unwrap_or("\0");
         let names = named_params! {
-            ":id": person.id.0, ":chat": chat, ":email": person.email, ":name": person.name,
+            ":id": person.id.0, ":chat": chat, ":channel": channel, ":email": person.email, ":name": person.name,
         };
         let named: Vec<(&str, &dyn rusqlite::ToSql)> =
             names.iter().filter(|(name, _)| sql.contains(name)).copied().collect();
@@ -270,7 +287,7 @@ pub fn erase(path: &Path, email: &str, actor: Actor, now: Timestamp) -> anyhow::
         sidecar::append(path, &line)?;
         Ok(gone)
     })?;
-    fold(path)?;
+    clean(path)?;
     Ok(gone)
 }
 
@@ -306,7 +323,12 @@ pub fn replay(path: &Path) -> anyhow::Result<u32> {
         }
         Ok(missing)
     };
-    if lines.is_empty() || peek(path, |tx| missing(tx))?.is_empty() {
+    let (missing, is_clean) = peek(path, |tx| Ok((missing(tx)?, tx.is_clean()?)))?;
+    if missing.is_empty() {
+        if !is_clean {
+            // Somebody was erased, and we were stopped before the traces were gone.
+            clean_or_say(path);
+        }
         return Ok(0);
     }
     let redone = visit(path, |tx| {
@@ -320,14 +342,27 @@ pub fn replay(path: &Path) -> anyhow::Result<u32> {
         }
         Ok(redone)
     })?;
-    fold(path)?;
+    clean_or_say(path);
     Ok(redone)
 }
 
-/// Empties the write-ahead log, which still holds what was erased.
-fn fold(path: &Path) -> anyhow::Result<()> {
-    super::fold(path).context(
-        "the erasure is done, but its traces in the write-ahead log could not be removed yet: \
-         something else is using the store; they go when the bot is stopped",
-    )
+/// A bot that starts must not fail because another program, a replicating one say, reads the store.
+fn clean_or_say(path: &Path) {
+    if let Err(error) = clean(path) {
+        tracing::warn!(error = format!("{error:#}"), "traces of an erasure are left in the file");
+    }
+}
+
+/// Overwrites what the erasure has freed. `secure_delete` does so for every row, but where pages of
+/// the file were split or merged earlier, copies of rows stay in the gaps: the file is written anew.
+/// The bot's own writing waits meanwhile; for a store of half a gigabyte that is some seconds.
+fn clean(path: &Path) -> anyhow::Result<()> {
+    super::write_anew(path).context(
+        "it is erased, but its traces in the file could not be overwritten yet; that is done when \
+         the bot is started the next time",
+    )?;
+    visit(path, |tx| {
+        let clean = "UPDATE erasure_log SET is_clean = 1 WHERE is_clean = 0";
+        tx.0.execute(clean, []).context("write the log of erasures").map(drop)
+    })
 }

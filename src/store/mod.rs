@@ -285,10 +285,11 @@ pub fn visit<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) ->
     Ok(result)
 }
 
-/// Moves everything from the write-ahead log into the store and empties it.
-fn fold(path: &Path) -> anyhow::Result<()> {
+/// Writes the whole file anew, without gaps, and empties the write-ahead log.
+fn write_anew(path: &Path) -> anyhow::Result<()> {
     let connection = open_to_write(path)?;
-    for _ in 0..5 {
+    connection.execute_batch("VACUUM").context("write the store anew")?;
+    for _ in 0..3 {
         // Waits for readers as long as for a lock.
         let busy: bool = connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{Tx, seconds};
+use crate::domain::person::PersonId;
 use crate::domain::retention::Retention;
 
 /// Rows that one step removes at most, of what stands alone.
@@ -25,7 +26,6 @@ pub struct Limits {
     times: i64,
     messages: i64,
     dead_letters: i64,
-    audit: i64,
 }
 
 impl Limits {
@@ -36,7 +36,6 @@ impl Limits {
             times: before(ages.times),
             messages: before(ages.messages),
             dead_letters: before(ages.dead_letters),
-            audit: before(ages.audit),
         }
     }
 }
@@ -57,13 +56,12 @@ pub enum Step {
     DeadLetters,
     Digests,
     ReportingLines,
-    Audit,
-    /// Who left, and about whom nothing else is known any more.
+    /// Who left: their row stays for the audit log, without a name.
     People,
 }
 
 impl Step {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Debriefs,
         Self::Meetings,
         Self::Times,
@@ -74,7 +72,6 @@ impl Step {
         Self::DeadLetters,
         Self::Digests,
         Self::ReportingLines,
-        Self::Audit,
         Self::People,
     ];
 
@@ -93,7 +90,6 @@ impl Step {
             Self::DeadLetters => (limits.dead_letters, DEAD_LETTERS),
             Self::Digests => (limits.debriefs, DIGESTS),
             Self::ReportingLines => (limits.debriefs, REPORTING_LINES),
-            Self::Audit => (limits.audit, AUDIT),
         }
     }
 }
@@ -134,9 +130,6 @@ const DEAD_LETTERS: &str = "DELETE FROM dead_letter WHERE id IN (
     SELECT id FROM (SELECT id, received_at FROM dead_letter ORDER BY id LIMIT ?2)
     WHERE received_at < ?1)";
 
-const AUDIT: &str = "DELETE FROM access_log WHERE id IN (
-    SELECT id FROM (SELECT id, at FROM access_log ORDER BY id LIMIT ?2) WHERE at < ?1)";
-
 /// The latest slot of a manager is owed again if its row is missing, so it stays.
 const DIGESTS: &str = "DELETE FROM digest WHERE (manager_id, local_date) IN (
     SELECT manager_id, local_date FROM digest WHERE slot_at < ?1
@@ -158,11 +151,13 @@ const OLD_DEBRIEFS: &str = "
           AND state IN ('queued', 'sending', 'uncertain') AND created_at >= ?1)
     ORDER BY ends_at LIMIT ?2";
 
-/// The newest person is never removed: their id would be given again.
+/// Whoever left, and of whom only the name is known any more.
 const GONE_PEOPLE: &str = "
     SELECT id FROM person WHERE is_active = 0 AND created_at < ?1
-      AND id < (SELECT max(id) FROM person)
+      AND email NOT LIKE 'former:%' AND email NOT LIKE 'erased:%'
       AND NOT EXISTS (SELECT 1 FROM meeting WHERE rep_id = person.id)
+      AND NOT EXISTS (SELECT 1 FROM reporting_line
+        WHERE rep_id = person.id OR manager_id = person.id)
     ORDER BY id";
 
 impl Tx<'_> {
@@ -217,18 +212,10 @@ impl Tx<'_> {
             .query_map([before], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()
             .context("find people who left")?;
-        let mut removed = 0;
-        for person in gone {
-            let done = self.0.prepare_cached("DELETE FROM person WHERE id = ?1")?.execute([person]);
-            match done {
-                Ok(count) => removed += count,
-                // Something is still known about them.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                }
-                Err(error) => return Err(error).context("forget a person"),
-            }
+        for person in &gone {
+            self.unname(PersonId(*person), "former")?;
         }
-        Ok(removed)
+        Ok(gone.len())
     }
 }
 

@@ -126,7 +126,7 @@ mod tests {
         let mut text = std::fs::read(&path).unwrap();
         text.extend_from_slice(b"{\"what\":\"era");
         std::fs::write(&path, text).unwrap();
-        assert_eq!(read(&store).unwrap(), [first.clone()]);
+        assert_eq!(read(&store).unwrap(), std::slice::from_ref(&first));
         let second = Line::lifted("aa".into(), at);
         append(&store, &second).unwrap();
         assert_eq!(read(&store).unwrap(), [first, second]);

@@ -111,6 +111,11 @@ impl World {
             member(NINA, "Nina Falk"),
             member(PRIYA, "Priya Nair"),
             member("U0GUEST", "Olaf Guest"),
+            member("U0OLGA", "Olga Former"),
+            member("U0BERT", "Bert Boss"),
+            member("U0ADA", "Ada Mint"),
+            member("U0LENA", "Lena Gone"),
+            member("U0SVEN", "Sven Stranger"),
         ];
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),

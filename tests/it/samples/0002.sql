@@ -14,6 +14,6 @@ VALUES
     (3, 1773644500, 'operator:root', 'erasure', 3, '', 'done', '',
         '657453188d1f81627862e88f9e70034201ec5a3014725756d43ae539bcd91f0d',
         '1cabfc1a3790feb8d2b757045994c2d114bdff7b1978b7ca968437dcd197032b');
-INSERT INTO erasure_log (id, person_id, at, tombstone, lifted_at)
+INSERT INTO erasure_log (id, person_id, at, tombstone, lifted_at, is_clean)
 VALUES (1, 3, 1773644500,
-    '5cbe06a56f175f538a2b6bc9b156d0ddbcba7bcd931b1d1818fba83b0e504a9d', NULL);
+    '5cbe06a56f175f538a2b6bc9b156d0ddbcba7bcd931b1d1818fba83b0e504a9d', NULL, 1);

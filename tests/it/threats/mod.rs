@@ -2,4 +2,4 @@
 
 mod inbound;
 mod inputs;
-mod keeping;
+pub(crate) mod keeping;
