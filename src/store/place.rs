@@ -144,7 +144,10 @@ pub(super) fn sync_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Refuses to begin with an empty store where there was, or should be, a full one.
-fn expect_present(path: &Path, missing: Missing) -> anyhow::Result<()> {
+///
+/// # Errors
+/// With what to do.
+pub fn expect_present(path: &Path, missing: Missing) -> Result<(), Unusable> {
     let marker = beside(path, ".expected");
     let wal = beside(path, "-wal");
     if size(path) > 0 {
@@ -168,8 +171,7 @@ fn expect_present(path: &Path, missing: Missing) -> anyhow::Result<()> {
          instead, {else_}",
         path.display(),
         super::rescue::advice(path)
-    ))
-    .into())
+    )))
 }
 
 /// An advisory lock beside the file; the operating system frees it when we die.

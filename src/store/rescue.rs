@@ -50,14 +50,7 @@ fn is_good(file: &Path) -> bool {
 
 /// Opens a file that nobody writes, leaving nothing beside it.
 fn at_rest(file: &Path) -> rusqlite::Result<Connection> {
-    let mut name = String::from("file:");
-    for letter in file.to_string_lossy().chars() {
-        match letter {
-            '%' | '?' | '#' => name.push_str(&format!("%{:02x}", u32::from(letter))),
-            _ => name.push(letter),
-        }
-    }
-    name.push_str("?immutable=1");
+    let name = file.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    Connection::open_with_flags(name, flags)
+    Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
 }

@@ -23,7 +23,6 @@ struct Report {
     acked: Vec<u32>,
     refused: u32,
     failed: Option<String>,
-    /// Lines after the store was said to have failed or a trigger was set.
     code: Option<i32>,
 }
 

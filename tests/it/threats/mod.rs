@@ -3,3 +3,4 @@
 mod inbound;
 mod inputs;
 mod keeping;
+mod store;
