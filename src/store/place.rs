@@ -135,6 +135,18 @@ pub(super) fn create_private(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("create {}", path.display()))
 }
 
+/// Whether a few more bytes beside `store` are refused for want of room. SQLite knows a full disk,
+/// but takes a used-up quota for a broken one.
+pub(super) fn has_no_room(store: &str) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let probe = beside(Path::new(store), ".probe");
+    let written = std::fs::write(&probe, [0; 8192]);
+    // What is left of it is overwritten by the next one.
+    let _ = std::fs::remove_file(&probe);
+    let refused = written.err().map(|error| error.kind());
+    matches!(refused, Some(StorageFull | QuotaExceeded | FileTooLarge))
+}
+
 /// Makes a new name in the store's folder survive a power cut.
 pub(super) fn sync_folder(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

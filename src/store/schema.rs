@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -240,11 +241,7 @@ fn copy(connection: &Connection, to: &Path) -> anyhow::Result<()> {
 
 /// Refuses a store whose tables were changed by somebody else: our statements would misread it.
 fn expect_schema(connection: &Connection, path: &Path, migrations: &[&str]) -> anyhow::Result<()> {
-    let pattern = Connection::open_in_memory().context("make a pattern")?;
-    for sql in migrations {
-        pattern.execute_batch(sql).context("make a pattern")?;
-    }
-    let (expected, found) = (objects(&pattern)?, objects(connection)?);
+    let (expected, found) = (pattern(migrations)?, objects(connection)?);
     let names = expected.keys().chain(found.keys());
     let Some(name) = names.into_iter().find(|&name| expected.get(name) != found.get(name)) else {
         return Ok(());
@@ -261,6 +258,25 @@ fn expect_schema(connection: &Connection, path: &Path, migrations: &[&str]) -> a
         rescue::advice(path)
     ))
     .into())
+}
+
+/// What the schema should be, worked out once: it takes longer than everything else at a start.
+fn pattern(migrations: &[&str]) -> anyhow::Result<BTreeMap<String, String>> {
+    static NEWEST: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    let is_newest = migrations == MIGRATIONS;
+    if let Some(known) = NEWEST.get().filter(|_| is_newest) {
+        return Ok(known.clone());
+    }
+    let pattern = Connection::open_in_memory().context("make a pattern")?;
+    for sql in migrations {
+        pattern.execute_batch(sql).context("make a pattern")?;
+    }
+    let found = objects(&pattern)?;
+    if is_newest {
+        // Somebody else may have been first, with the same.
+        let _ = NEWEST.set(found.clone());
+    }
+    Ok(found)
 }
 
 /// Every table, index and trigger by name, with its text, comments and spacing left out.

@@ -9,7 +9,8 @@
  * POWER_SEED      of the dice
  * POWER_DEAF      flushes report success and do nothing: a lying disk, or synchronous=OFF
  * POWER_COUNT     where to write how many operations there were
- * POWER_TRIGGERS  a folder: while it holds "eio" flushes fail, while it holds "full" writes do
+ * POWER_TRIGGERS  a folder: while it holds "eio" flushes fail, while it holds "full" or
+ *                 "quota" writes do
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -279,8 +280,9 @@ static ssize_t write_at(int fd, const void *bytes, size_t length, off_t from, in
     pthread_mutex_lock(&mutex);
     struct file *file = of(fd);
     ssize_t written;
-    if (file && has_trigger("full")) {
-        errno = ENOSPC;
+    int is_full = file && has_trigger("full");
+    if (is_full || (file && has_trigger("quota"))) {
+        errno = is_full ? ENOSPC : EDQUOT;
         written = -1;
     } else {
         if (file && length) remember(file, fd, from / SECTOR, (from + (off_t)length - 1) / SECTOR);
