@@ -252,7 +252,20 @@ async fn about_to_submit() -> (World, Bot) {
     world.playground.fill(MAYA, "How did it end?", "No").await.unwrap();
     world.playground.fill(MAYA, "differently", "Call earlier").await.unwrap();
     world.playground.settled().await;
+    until_nothing_is_written(&world).await;
     (world, bot)
+}
+
+/// The next thing on the disk is to be the submission, not a look at who else is there.
+async fn until_nothing_is_written(world: &World) {
+    let wal = || std::fs::metadata(world.path("debrief.db-wal")).and_then(|wal| wal.modified());
+    let (mut seen, mut quiet) = (wal().ok(), 0);
+    while quiet < 15 {
+        pause(50).await;
+        let now = wal().ok();
+        quiet = if now == seen { quiet + 1 } else { 0 };
+        seen = now;
+    }
 }
 
 fn stored(world: &World) -> i64 {
@@ -266,6 +279,47 @@ fn set(world: &World, trigger: &str) {
 
 fn unset(world: &World, trigger: &str) {
     std::fs::remove_file(world.path("triggers").join(trigger)).unwrap();
+}
+
+/// Submits while the power goes; the person presses again once the bot is back. Returns how many
+/// answers were on disk in between.
+async fn submit_through_a_cut(trigger: &str) -> i64 {
+    let (world, mut bot) = about_to_submit().await;
+    set(&world, trigger);
+    assert_eq!(world.playground.submit(MAYA).await.unwrap(), Submitted::Timeout);
+    assert_eq!(bot.ended().await.code(), Some(86));
+    unset(&world, trigger);
+    let between = stored(&world);
+    let _bot = Bot::start(&world, None);
+    submit_until_accepted(&world).await;
+    assert_eq!(stored(&world), 1);
+    let store = Connection::open(world.path("debrief.db")).unwrap();
+    let rewritten = "SELECT count(*) FROM answer_version WHERE ?1 = ''";
+    assert_eq!(count(&store, rewritten, ""), 0, "it was written twice");
+    between
+}
+
+async fn submit_until_accepted(world: &World) {
+    let accepted = async {
+        while world.playground.submit(MAYA).await.unwrap() != Submitted::Accepted {
+            pause(50).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), accepted).await.unwrap();
+}
+
+#[tokio::test]
+async fn f01_cut_off_before_the_commit_the_form_stays_and_is_taken_the_second_time() {
+    if super::shim().is_some() {
+        assert_eq!(submit_through_a_cut("cut").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn f02_cut_off_between_commit_and_acknowledgement_one_set_of_answers_is_stored() {
+    if super::shim().is_some() {
+        assert_eq!(submit_through_a_cut("cut-after-flush").await, 1);
+    }
 }
 
 #[tokio::test]
@@ -303,11 +357,6 @@ async fn f30_after_a_failed_flush_nothing_is_acknowledged_and_the_bot_ends() {
     assert!(last.starts_with("debrief: the store has failed: "), "{last}");
     unset(&world, "eio");
     let _bot = Bot::start(&world, None);
-    let accepted = async {
-        while world.playground.submit(MAYA).await.unwrap() != Submitted::Accepted {
-            pause(50).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), accepted).await.unwrap();
+    submit_until_accepted(&world).await;
     assert_eq!(stored(&world), 1);
 }

@@ -10,7 +10,8 @@
  * POWER_DEAF      flushes report success and do nothing: a lying disk, or synchronous=OFF
  * POWER_COUNT     where to write how many operations there were
  * POWER_TRIGGERS  a folder: while it holds "eio" flushes fail, while it holds "full" or
- *                 "quota" writes do
+ *                 "quota" writes do; "cut" and "cut-after-flush" take the power at the next
+ *                 operation or right after the next flush
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -191,11 +192,16 @@ static void lose(struct file *file) {
         real_unlink(file->path);
 }
 
-/* Counts an operation that has just been done. */
-static void done(void) {
-    if (++operations != cut_at) return;
+static int has_trigger(const char *name);
+
+static void power_goes(void) {
     for (struct file *file = files; file; file = file->next) lose(file);
     syscall(SYS_exit_group, 86);
+}
+
+/* Counts an operation that has just been done. */
+static void done(void) {
+    if (++operations == cut_at || has_trigger("cut")) power_goes();
 }
 
 static int has_trigger(const char *name) {
@@ -342,6 +348,7 @@ int fsync(int fd) {
         file->dirty_count = 0;
         file->lasting_size = size_of(fd);
         file->is_new = 0;
+        if (has_trigger("cut-after-flush")) power_goes();
     } else if (!deaf && folder) {
         for (struct file *each = files; each; each = each->next) {
             each->is_new = 0;
