@@ -249,3 +249,18 @@ impl Loop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn f42_a_loop_that_panics_is_told_of_one_that_ends_is_not() {
+        let (tasks, died) = (TaskTracker::new(), watch::Sender::new(None));
+        watched(&tasks, &died, "good", async {});
+        watched(&tasks, &died, "bad", async { panic!("on purpose") });
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(*died.borrow(), Some("bad"));
+    }
+}

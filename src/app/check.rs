@@ -103,7 +103,11 @@ fn check_store(
 ) -> anyhow::Result<Stored> {
     let path = &config.store_path;
     if !path.exists() {
-        report.good("store", &format!("{}: made at the first run", path.display()))?;
+        let made = format!("{}: made at the first run", path.display());
+        match store::place::expect_present(path, super::missing_store(config)) {
+            Ok(()) => report.good("store", &made)?,
+            Err(refused) => report.bad("store", &refused.to_string())?,
+        }
         return Ok(Stored::default());
     }
     let looked = store::peek(path, |tx| {

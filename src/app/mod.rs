@@ -80,8 +80,8 @@ impl Running {
         clock: Arc<dyn Clock>,
         pace: Pace,
     ) -> anyhow::Result<Self> {
-        let missing = if config.store_may_be_made { Missing::Create } else { Missing::Refuse };
-        let store = Arc::new(Store::open_or(&config.store_path, missing, clock.now())?);
+        let store = Store::open_or(&config.store_path, missing_store(config), clock.now())?;
+        let store = Arc::new(store);
         Self::start_with(config, secrets, clock, pace, store).await
     }
 
@@ -221,6 +221,10 @@ fn replay_erasures(path: &Path) -> anyhow::Result<()> {
         tracing::warn!(erased, "this store is an older copy; its erasures were done again");
     }
     Ok(())
+}
+
+fn missing_store(config: &Config) -> Missing {
+    if config.store_may_be_made { Missing::Create } else { Missing::Refuse }
 }
 
 fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<SlackMessenger> {

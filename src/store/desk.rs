@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use super::Tx;
 use super::figures::Meters;
+use super::place;
 use super::trouble::{Failure, Trouble};
 
 /// Pages in the write-ahead log from which on it is folded into the store.
@@ -183,7 +184,10 @@ impl Desk {
 
     /// Counts an error, ends the store if it must, and says what it means.
     fn met(&self, error: &rusqlite::Error, during: &str) -> String {
-        let trouble = Trouble::of(error);
+        let mut trouble = Trouble::of(error);
+        if Trouble::is_unwritten(error) && self.connection.path().is_some_and(place::has_no_room) {
+            trouble = Some(Trouble::Full);
+        }
         self.count(trouble);
         tracing::error!(%error, during, "the store could not be written");
         match trouble {

@@ -157,6 +157,18 @@ pub(super) fn create_private(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("create {}", path.display()))
 }
 
+/// Whether a few more bytes beside `store` are refused for want of room. SQLite knows a full disk,
+/// but takes a used-up quota for a broken one.
+pub(super) fn has_no_room(store: &str) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let probe = beside(Path::new(store), ".probe");
+    let written = std::fs::write(&probe, [0; 8192]);
+    // What is left of it is overwritten by the next one.
+    let _ = std::fs::remove_file(&probe);
+    let refused = written.err().map(|error| error.kind());
+    matches!(refused, Some(StorageFull | QuotaExceeded | FileTooLarge))
+}
+
 /// Makes a new name in the store's folder survive a power cut.
 pub(super) fn sync_folder(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -166,7 +178,10 @@ pub(super) fn sync_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 /// Refuses to begin with an empty store where there was, or should be, a full one.
-fn expect_present(path: &Path, missing: Missing) -> anyhow::Result<()> {
+///
+/// # Errors
+/// With what to do.
+pub fn expect_present(path: &Path, missing: Missing) -> Result<(), Unusable> {
     let marker = beside(path, ".expected");
     let wal = beside(path, "-wal");
     if size(path) > 0 {
@@ -190,8 +205,7 @@ fn expect_present(path: &Path, missing: Missing) -> anyhow::Result<()> {
          instead, {else_}",
         path.display(),
         super::rescue::advice(path)
-    ))
-    .into())
+    )))
 }
 
 /// An advisory lock beside the file; the operating system frees it when we die.

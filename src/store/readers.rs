@@ -126,3 +126,55 @@ impl Drop for Borrowed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::store::Store;
+
+    const ENDLESS: &str =
+        "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+
+    async fn kept(store: &Store) -> u64 {
+        store.read(|tx: &Tx<'_>| tx.dead_letters()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_look_that_never_ends_is_given_up_and_its_connection_returned() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("debrief.db"), Timestamp::UNIX_EPOCH).unwrap();
+        let limit = Duration::from_millis(20);
+        for _ in 0..=CONNECTIONS {
+            let endless =
+                |tx: &Tx<'_>| Ok(tx.0.query_row(ENDLESS, [], |row| row.get::<_, i64>(0))?);
+            let error = store.read_within(limit, endless).await.unwrap_err();
+            assert!(error.is::<TooSlow>(), "{error:#}");
+            let panics = |_: &Tx<'_>| -> anyhow::Result<()> { panic!("on purpose") };
+            assert!(store.read(panics).await.is_err());
+        }
+        assert_eq!(kept(&store).await, 0);
+        let writes = |tx: &Tx<'_>| tx.forget_deliveries(Timestamp::UNIX_EPOCH);
+        assert!(store.read(writes).await.is_err(), "a look changes nothing");
+    }
+
+    #[tokio::test]
+    async fn inline_work_is_done_at_once_and_looks_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("debrief.db");
+        let now = Timestamp::UNIX_EPOCH;
+        let store = Store::open_inline(&path, now).unwrap();
+        store.transact(move |tx| tx.keep_dead_letter("test", "x", now)).await.unwrap();
+        let fails = move |tx: &Tx<'_>| -> anyhow::Result<()> {
+            tx.keep_dead_letter("test", "y", now)?;
+            anyhow::bail!("on purpose")
+        };
+        assert!(store.transact_behind(fails).await.is_err());
+        assert!(store.read(move |tx| tx.keep_dead_letter("test", "z", now)).await.is_err());
+        assert_eq!(kept(&store).await, 1);
+        drop(store);
+        let store = Store::open(&path, now).unwrap();
+        assert_eq!(kept(&store).await, 1);
+    }
+}

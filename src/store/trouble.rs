@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::ErrorCode;
-use rusqlite::ffi::SQLITE_CORRUPT_VTAB;
+use rusqlite::ffi::{SQLITE_CORRUPT_VTAB, SQLITE_IOERR_WRITE};
 use tokio::sync::watch;
 
 /// The store cannot be used as it is, and starting again does not help; the message says what does.
@@ -55,6 +55,11 @@ impl Trouble {
     /// The same for an error that was given context on its way.
     pub(super) fn within(error: &anyhow::Error) -> Option<Self> {
         error.chain().find_map(|cause| Self::of(cause.downcast_ref()?))
+    }
+
+    /// Whether a write failed before any flush: nothing is lost by trying again.
+    pub(super) fn is_unwritten(error: &rusqlite::Error) -> bool {
+        error.sqlite_error().is_some_and(|failure| failure.extended_code == SQLITE_IOERR_WRITE)
     }
 
     pub(super) fn is_final(self) -> bool {

@@ -23,7 +23,6 @@ struct Report {
     acked: Vec<u32>,
     refused: u32,
     failed: Option<String>,
-    /// Lines after the store was said to have failed or a trigger was set.
     code: Option<i32>,
 }
 
@@ -282,16 +281,22 @@ fn f26_a_full_disk_refuses_loses_nothing_and_recovers() {
     if super::shim().is_none() {
         return;
     }
+    for trigger in ["full", "quota"] {
+        refused_while(trigger);
+    }
+}
+
+fn refused_while(trigger: &str) {
     let victim = Victim::new();
     let (mut acked_when_full, mut acked_after) = (0, 0);
     let mut stage = 0;
     let report = victim.suffer(Job::Write, &Disk { cut_at: 4000, ..Disk::default() }, |report| {
         if stage == 0 && report.acked.len() >= 20 {
-            victim.set("full");
+            victim.set(trigger);
             stage = 1;
         } else if stage == 1 && report.refused >= 20 {
             acked_when_full = report.acked.len();
-            victim.unset("full");
+            victim.unset(trigger);
             stage = 2;
         }
         acked_after = report.acked.len();

@@ -41,16 +41,12 @@ fn build() -> Option<PathBuf> {
         cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source);
         cc.args(["-ldl", "-lpthread"]).status()
     });
-    match compiled {
-        Some(Ok(status)) => {
-            assert!(status.success(), "the shim does not compile");
-            Some(library)
-        }
-        _ => {
-            eprintln!("SKIPPED: power cuts need Linux and a C compiler (cc)");
-            None
-        }
-    }
+    let Some(Ok(status)) = compiled else {
+        eprintln!("SKIPPED: power cuts need Linux and a C compiler (cc)");
+        return None;
+    };
+    assert!(status.success(), "the shim does not compile");
+    Some(library)
 }
 
 impl Disk {

@@ -9,7 +9,9 @@
  * POWER_SEED      of the dice
  * POWER_DEAF      flushes report success and do nothing: a lying disk, or synchronous=OFF
  * POWER_COUNT     where to write how many operations there were
- * POWER_TRIGGERS  a folder: while it holds "eio" flushes fail, while it holds "full" writes do
+ * POWER_TRIGGERS  a folder: while it holds "eio" flushes fail, while it holds "full" or
+ *                 "quota" writes do; "cut" and "cut-after-flush" take the power at the next
+ *                 operation or right after the next flush
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -190,11 +192,16 @@ static void lose(struct file *file) {
         real_unlink(file->path);
 }
 
-/* Counts an operation that has just been done. */
-static void done(void) {
-    if (++operations != cut_at) return;
+static int has_trigger(const char *name);
+
+static void power_goes(void) {
     for (struct file *file = files; file; file = file->next) lose(file);
     syscall(SYS_exit_group, 86);
+}
+
+/* Counts an operation that has just been done. */
+static void done(void) {
+    if (++operations == cut_at || has_trigger("cut")) power_goes();
 }
 
 static int has_trigger(const char *name) {
@@ -279,8 +286,9 @@ static ssize_t write_at(int fd, const void *bytes, size_t length, off_t from, in
     pthread_mutex_lock(&mutex);
     struct file *file = of(fd);
     ssize_t written;
-    if (file && has_trigger("full")) {
-        errno = ENOSPC;
+    int is_full = file && has_trigger("full");
+    if (is_full || (file && has_trigger("quota"))) {
+        errno = is_full ? ENOSPC : EDQUOT;
         written = -1;
     } else {
         if (file && length) remember(file, fd, from / SECTOR, (from + (off_t)length - 1) / SECTOR);
@@ -340,6 +348,7 @@ int fsync(int fd) {
         file->dirty_count = 0;
         file->lasting_size = size_of(fd);
         file->is_new = 0;
+        if (has_trigger("cut-after-flush")) power_goes();
     } else if (!deaf && folder) {
         for (struct file *each = files; each; each = each->next) {
             each->is_new = 0;

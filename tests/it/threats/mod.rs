@@ -3,3 +3,4 @@
 mod inbound;
 mod inputs;
 pub(crate) mod keeping;
+mod store;
