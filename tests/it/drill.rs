@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use debrief::playground::faults::Fault;
 use debrief::store::{Store, schema};
 use jiff::SignedDuration;
 use rusqlite::Connection;
@@ -95,6 +96,27 @@ async fn a_restore_keeps_the_present_store_and_old_buttons_do_no_harm() {
     assert_eq!(answers(&world), known, "an old button answered another question");
     world.press(MAYA, "No").await;
     assert_eq!(answers(&world), known + 1, "the new one works");
+}
+
+#[tokio::test]
+async fn what_waited_in_the_backup_and_was_sent_since_is_not_sent_twice() {
+    let mut world = World::new(&[acme()]).await;
+    world.turn_to("2026-03-10T14:40").await;
+    world.playground.fault("chat.postMessage", Fault::RateLimited(60));
+    world.turn_to("2026-03-10T14:50").await;
+    assert_eq!(world.conversation(MAYA).len(), 0);
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(world.conversation(MAYA).len(), 1);
+    world.stop().await;
+    let (code, said) = beside(&world, &["restore", "copy.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    world.start().await;
+    for _ in 0..5 {
+        world.pass(SignedDuration::from_mins(1)).await;
+    }
+    assert_eq!(world.conversation(MAYA).len(), 1);
+    assert_eq!(world.playground.calls("chat.postMessage").len(), 2, "the refused one and the one");
 }
 
 #[tokio::test]
