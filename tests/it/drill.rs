@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use debrief::playground::faults::Fault;
-use debrief::store::{Store, schema};
+use debrief::store::{Store, restore, schema};
 use jiff::SignedDuration;
 use rusqlite::Connection;
 
@@ -208,4 +208,35 @@ async fn a_raw_copy_with_its_log_is_restored_whole() {
     assert!(said.contains("2 answers"), "{said}");
     world.start().await;
     assert!(world.command(LEO, "/debrief history @maya").await.contains("Bring the numbers"));
+}
+
+#[tokio::test]
+async fn erasures_are_repeated_before_anybody_can_use_the_restored_store() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.stop().await;
+    let (store, copy) = (world.path("debrief.db"), world.path("copy.db"));
+    std::fs::write(world.path("debrief.db.erasures"), "{\"person\":1}\n").unwrap();
+    let before = std::fs::read(&store).unwrap();
+    let now = local("2026-03-10T15:00");
+
+    let failed = restore::run(&store, &copy, now, |_| anyhow::bail!("cannot erase")).unwrap_err();
+    assert_eq!(format!("{failed:#}"), "repeat erasures: cannot erase");
+    assert!(std::fs::read(&store).unwrap() == before, "the old store is still there, untouched");
+    assert!(!world.path("debrief.db.restoring").exists());
+
+    let done = restore::run(&store, &copy, now, |new| {
+        assert!(new != store && std::fs::read(&store).unwrap() == before);
+        let noted = std::fs::read_to_string(format!("{}.erasures", new.display())).unwrap();
+        assert_eq!(noted, "{\"person\":1}\n");
+        let new = Connection::open(new).unwrap();
+        // As erasing does it, in the write-ahead log.
+        new.execute_batch("PRAGMA journal_mode = WAL; DELETE FROM answer;").unwrap();
+        Ok(1)
+    });
+    assert_eq!(done.unwrap().erased, 1);
+    let restored = debrief::store::backup::look_over(&store).unwrap();
+    assert_eq!(restored.answers, 0);
+    assert!(world.path("debrief.db.erasures").exists());
 }
