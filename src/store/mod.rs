@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod backup;
+pub mod checksum;
 pub mod debriefs;
 pub mod digests;
 pub mod feeds;

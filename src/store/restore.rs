@@ -14,6 +14,7 @@ use rusqlite::Connection;
 
 use super::Store;
 use super::backup::{self, Findings};
+use super::checksum;
 
 /// More than anybody asks in the life of a backup.
 const AHEAD: i64 = 1_000_000;
@@ -45,7 +46,7 @@ pub fn run(
 ) -> anyhow::Result<Restored> {
     let _lock = super::claim(path)?;
     ensure!(
-        backup::matches_checksum(from)? != Some(false),
+        checksum::matches(from)? != Some(false),
         "{} is not what it was when it was made: its checksum differs",
         from.display()
     );
