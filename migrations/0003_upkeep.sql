@@ -27,5 +27,4 @@ END;
 CREATE INDEX meeting_end ON meeting (ends_at);
 CREATE INDEX meeting_times ON meeting (ends_at) WHERE is_customer = 0;
 CREATE INDEX outbox_words ON outbox (created_at) WHERE body <> '';
-CREATE INDEX outbox_loose ON outbox (created_at) WHERE kind IN ('note', 'home', 'digest');
 CREATE INDEX pending_text_loose ON pending_text (written_at) WHERE claimed_by IS NULL;

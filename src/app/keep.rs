@@ -22,7 +22,7 @@ use crate::domain::schedule::Schedule;
 use crate::store::backup::{self, Findings, Made};
 use crate::store::retention::{self, Limits, Step};
 use crate::store::upkeep::{Job, Upkeep};
-use crate::store::{self, Store, Tx, erasure, restore};
+use crate::store::{self, Store, Tx, checksum, erasure, restore};
 
 /// From one failed try to the next, doubled each time.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -265,7 +265,7 @@ pub fn back_up(
 /// # Errors
 /// If the backup is damaged, not ours or from a newer version.
 pub fn verify(from: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let checksum = match backup::matches_checksum(from)? {
+    let checksum = match checksum::matches(from)? {
         Some(true) => "checksum right",
         Some(false) => {
             return Err(anyhow!(

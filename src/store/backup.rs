@@ -5,7 +5,7 @@
 //! process left behind has a name that says so.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -13,17 +13,15 @@ use anyhow::{Context, bail, ensure};
 use jiff::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
-use sha2::{Digest, Sha256};
 
 use super::place::{self, sync_folder};
-use super::{moment, schema};
+use super::{checksum, moment, schema};
 use crate::domain::backup::{self, Rotation};
 
 /// Pages copied between two looks at whether to go on.
 const STEP: i32 = 256;
 /// The ending of a copy that is not finished.
 const PARTIAL: &str = "partial";
-const CHECKSUM: &str = "sha256";
 /// Whoever makes a backup in a folder holds this file of it.
 const LOCK: &str = "lock";
 
@@ -83,8 +81,8 @@ pub fn into_file(store: &Path, to: &Path, go_on: &dyn Fn() -> bool) -> anyhow::R
     let made = copy(store, &partial, go_on).and_then(|()| {
         let findings = look_over(&partial)?;
         belongs_with(&partial, store);
-        write_checksum(to, &checksum(&partial)?)?;
-        belongs_with(&beside(to, CHECKSUM), store);
+        checksum::write(to, &checksum::of(&partial)?)?;
+        belongs_with(&checksum::place(to), store);
         fs::rename(&partial, to).with_context(|| format!("name the backup {}", to.display()))?;
         sync_folder(to)?;
         Ok(findings)
@@ -198,22 +196,6 @@ pub fn look_over(path: &Path) -> anyhow::Result<Findings> {
     Ok(Findings { version, bytes, people, debriefs, answers, newest_answer_at: newest.map(moment) })
 }
 
-/// Compares a file with the checksum beside it. `None` if there is none.
-///
-/// # Errors
-/// If a file cannot be read.
-pub fn matches_checksum(path: &Path) -> anyhow::Result<Option<bool>> {
-    let noted = match fs::read_to_string(beside(path, CHECKSUM)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(error).with_context(|| format!("read the checksum of {}", path.display()));
-        }
-    };
-    let noted = noted.split_whitespace().next().unwrap_or_default();
-    Ok(Some(noted.eq_ignore_ascii_case(&checksum(path)?)))
-}
-
 /// `path` with another ending behind its own: `debrief.db` → `debrief.db.sha256`.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
     place::beside(path, &format!(".{ending}"))
@@ -285,7 +267,7 @@ fn encoded(path: &Path) -> String {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
-            push_hex(&mut encoded, byte);
+            checksum::push_hex(&mut encoded, byte);
         }
     }
     encoded
@@ -355,49 +337,9 @@ fn rotate(folder: &Path, rotation: Rotation, now: Timestamp) -> anyhow::Result<u
     let expendable = rotation.expendable(&made, now);
     for (_, path) in backups.iter().filter(|(at, _)| expendable.contains(at)) {
         remove(path)?;
-        remove(&beside(path, CHECKSUM))?;
+        remove(&checksum::place(path))?;
     }
     Ok(expendable.len())
-}
-
-/// As `sha256sum` writes and reads it.
-fn write_checksum(of: &Path, checksum: &str) -> anyhow::Result<()> {
-    let name = of.file_name().unwrap_or_default().to_string_lossy();
-    let path = beside(of, CHECKSUM);
-    let partial = beside(&path, PARTIAL);
-    remove(&partial)?;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial)
-        .with_context(|| format!("create {}", partial.display()))?;
-    io::Write::write_all(&mut file, format!("{checksum}  {name}\n").as_bytes())
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("write {}", partial.display()))?;
-    fs::rename(&partial, &path).with_context(|| format!("name {}", path.display()))
-}
-
-fn checksum(path: &Path) -> anyhow::Result<String> {
-    let mut file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer).with_context(|| format!("read {}", path.display()))? {
-            0 => break,
-            count => digest.update(&buffer[..count]),
-        }
-    }
-    let mut hex = String::new();
-    for byte in digest.finalize() {
-        push_hex(&mut hex, byte);
-    }
-    Ok(hex)
-}
-
-fn push_hex(text: &mut String, byte: u8) {
-    for half in [byte >> 4, byte & 15] {
-        text.push(char::from_digit(u32::from(half), 16).unwrap_or('0'));
-    }
 }
 
 fn with_journal(path: &Path) -> PathBuf {

@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod audit;
 pub mod backup;
+pub mod checksum;
 pub mod debriefs;
 mod desk;
 pub mod digests;

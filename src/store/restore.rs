@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::backup::{self, Findings};
-use super::{Store, place};
+use super::{Store, checksum, place};
 
 /// More than anybody asks in the life of a backup.
 const AHEAD: i64 = 1_000_000;
@@ -45,7 +45,7 @@ pub fn run(
 ) -> anyhow::Result<Restored> {
     let _held = place::hold(path, now)?;
     ensure!(
-        backup::matches_checksum(from)? != Some(false),
+        checksum::matches(from)? != Some(false),
         "{} is not what it was when it was made: its checksum differs",
         from.display()
     );
@@ -97,7 +97,7 @@ fn prepare(
     // Brings it up to date.
     Store::open(new, now)?.close();
     let connection = Connection::open(new).context("open the restored store")?;
-    settle(&connection, now)?;
+    settle(&connection)?;
     connection.close().map_err(|(_, error)| error).context("close the restored store")?;
     // Erasures are noted beside the store; the new one must find them beside itself.
     let noted = backup::beside(path, "erasures");
@@ -112,7 +112,7 @@ fn prepare(
 
 /// Messages in Slack are younger than the restored store. Their ids must not come to mean something
 /// else, and what was waiting to be sent may have been sent since.
-fn settle(connection: &Connection, now: Timestamp) -> anyhow::Result<()> {
+fn settle(connection: &Connection) -> anyhow::Result<()> {
     connection
         .execute(
             "UPDATE installation SET id_floor = ?1 + max(id_floor,
@@ -123,10 +123,10 @@ fn settle(connection: &Connection, now: Timestamp) -> anyhow::Result<()> {
         .context("leave ids free")?;
     connection
         .execute(
-            "UPDATE outbox SET state = 'uncertain', not_before = ?1,
+            "UPDATE outbox SET state = 'uncertain',
                 first_started_at = coalesce(first_started_at, created_at)
              WHERE state IN ('queued', 'sending') AND kind NOT IN ('refresh', 'home')",
-            [now.as_second()],
+            [],
         )
         .context("doubt what was waiting")?;
     Ok(())

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use debrief::store::{Store, schema};
+use debrief::playground::faults::Fault;
+use debrief::store::{Store, restore, schema};
 use jiff::SignedDuration;
 use rusqlite::Connection;
 
@@ -98,6 +99,27 @@ async fn a_restore_keeps_the_present_store_and_old_buttons_do_no_harm() {
 }
 
 #[tokio::test]
+async fn what_waited_in_the_backup_and_was_sent_since_is_not_sent_twice() {
+    let mut world = World::new(&[acme()]).await;
+    world.turn_to("2026-03-10T14:40").await;
+    world.playground.fault("chat.postMessage", Fault::RateLimited(60));
+    world.turn_to("2026-03-10T14:50").await;
+    assert_eq!(world.conversation(MAYA).len(), 0);
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.pass(SignedDuration::from_mins(2)).await;
+    assert_eq!(world.conversation(MAYA).len(), 1);
+    world.stop().await;
+    let (code, said) = beside(&world, &["restore", "copy.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    world.start().await;
+    for _ in 0..5 {
+        world.pass(SignedDuration::from_mins(1)).await;
+    }
+    assert_eq!(world.conversation(MAYA).len(), 1);
+    assert_eq!(world.playground.calls("chat.postMessage").len(), 2, "the refused one and the one");
+}
+
+#[tokio::test]
 async fn a_backup_is_looked_over_without_being_touched() {
     let mut world = World::new(&[]).await;
     world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
@@ -186,4 +208,35 @@ async fn a_raw_copy_with_its_log_is_restored_whole() {
     assert!(said.contains("2 answers"), "{said}");
     world.start().await;
     assert!(world.command(LEO, "/debrief history @maya").await.contains("Bring the numbers"));
+}
+
+#[tokio::test]
+async fn erasures_are_repeated_before_anybody_can_use_the_restored_store() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.stop().await;
+    let (store, copy) = (world.path("debrief.db"), world.path("copy.db"));
+    std::fs::write(world.path("debrief.db.erasures"), "{\"person\":1}\n").unwrap();
+    let before = std::fs::read(&store).unwrap();
+    let now = local("2026-03-10T15:00");
+
+    let failed = restore::run(&store, &copy, now, |_| anyhow::bail!("cannot erase")).unwrap_err();
+    assert_eq!(format!("{failed:#}"), "repeat erasures: cannot erase");
+    assert!(std::fs::read(&store).unwrap() == before, "the old store is still there, untouched");
+    assert!(!world.path("debrief.db.restoring").exists());
+
+    let done = restore::run(&store, &copy, now, |new| {
+        assert!(new != store && std::fs::read(&store).unwrap() == before);
+        let noted = std::fs::read_to_string(format!("{}.erasures", new.display())).unwrap();
+        assert_eq!(noted, "{\"person\":1}\n");
+        let new = Connection::open(new).unwrap();
+        // As erasing does it, in the write-ahead log.
+        new.execute_batch("PRAGMA journal_mode = WAL; DELETE FROM answer;").unwrap();
+        Ok(1)
+    });
+    assert_eq!(done.unwrap().erased, 1);
+    let restored = debrief::store::backup::look_over(&store).unwrap();
+    assert_eq!(restored.answers, 0);
+    assert!(world.path("debrief.db.erasures").exists());
 }

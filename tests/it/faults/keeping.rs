@@ -45,14 +45,8 @@ fn as_if_killed(from: &Path, to: &Path) {
     }
 }
 
-#[tokio::test]
-async fn f06_a_backup_that_was_killed_leaves_nothing_after_the_next_start() {
-    let mut world = World::new(&[]).await;
-    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
-    world.stop().await;
-    swell(&world.path("debrief.db"));
-    std::fs::write(world.path("c.toml"), world.config_text()).unwrap();
-    let folder = world.path("debrief.db.backups");
+/// Begins a backup and kills it. Says what it left, unless it was done by then.
+fn killed_half_way(world: &World, folder: &Path) -> Option<Vec<String>> {
     let is_partial = |name: &String| name.ends_with(".db.partial");
     let mut backup = Command::new(env!("CARGO_BIN_EXE_debrief"))
         .args(["--config", "c.toml", "backup"])
@@ -62,18 +56,35 @@ async fn f06_a_backup_that_was_killed_leaves_nothing_after_the_next_start() {
         .spawn()
         .unwrap();
     let begun = Instant::now();
-    while !names(&folder).iter().any(is_partial) {
+    while !names(folder).iter().any(is_partial) && backup.try_wait().unwrap().is_none() {
         assert!(begun.elapsed() < Duration::from_mins(1), "no backup was begun");
         std::thread::yield_now();
     }
     // SIGKILL: nothing of it can tidy up.
     backup.kill().unwrap();
     backup.wait().unwrap();
-    let left = names(&folder);
-    assert!(left.iter().any(is_partial), "the backup was faster than its killer: {left:?}");
-    let whole = debrief::store::backup::list(&folder).unwrap();
-    assert!(whole.is_empty(), "half a backup has a whole name: {whole:?}");
+    let left = names(folder);
+    if left.iter().any(is_partial) {
+        return Some(left);
+    }
+    for (_, done) in debrief::store::backup::list(folder).unwrap() {
+        std::fs::remove_file(done).unwrap();
+    }
+    None
+}
 
+#[tokio::test]
+async fn f06_a_backup_that_was_killed_leaves_nothing_after_the_next_start() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    world.stop().await;
+    swell(&world.path("debrief.db"));
+    std::fs::write(world.path("c.toml"), world.config_text()).unwrap();
+    let folder = world.path("debrief.db.backups");
+    // On a busy machine the first backup may be faster than its killer.
+    let left = (0..5).find_map(|_| killed_half_way(&world, &folder)).expect("never in time");
+    let whole = debrief::store::backup::list(&folder).unwrap();
+    assert!(whole.is_empty(), "half a backup has a whole name: {left:?}");
     // A restore that was killed leaves a folder.
     let workshop = world.path("debrief.db.restoring");
     std::fs::create_dir(&workshop).unwrap();

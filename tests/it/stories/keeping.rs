@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use debrief::app::keep::{BackupStatus, backup_status};
-use debrief::store::backup;
+use debrief::store::{backup, checksum};
 use jiff::SignedDuration;
 use rusqlite::Connection;
 
@@ -55,7 +55,7 @@ async fn the_nightly_backup_is_made_once_and_stands_alone() {
     let path = world.path("debrief.db.backups/debrief-20260311-030000.db");
     let findings = backup::look_over(&path).unwrap();
     assert_eq!((findings.people, findings.debriefs), (5, 1));
-    assert_eq!(backup::matches_checksum(&path).unwrap(), Some(true));
+    assert_eq!(checksum::matches(&path).unwrap(), Some(true));
     let status = status(&world).await;
     assert_eq!(status.last_success_at, Some(local("2026-03-11T04:00")));
     assert_eq!(status.verified_at, status.last_success_at);
