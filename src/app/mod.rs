@@ -201,7 +201,7 @@ fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<S
         api_url: config.slack_api_url.clone(),
         bot_token: Token::new(secrets.bot_token.reveal()),
         app_token: Token::new(secrets.app_token.reveal()),
-        pace,
+        pace: Arc::new(pace),
     })
 }
 

@@ -24,6 +24,8 @@ use crate::domain::schedule::Schedule;
 pub struct Config {
     /// Without a slash at its end.
     pub slack_api_url: String,
+    /// Most new messages a minute; `None`: as many as Slack turns out to allow.
+    pub slack_rate: Option<u32>,
     pub store_path: PathBuf,
     pub roster_file: PathBuf,
     pub questions: Questions,
@@ -65,8 +67,9 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "slack.api_url",
+    "slack.rate",
     "store.path",
     "roster.file",
     "questions.file",
@@ -115,6 +118,7 @@ impl Config {
                 "https://slack.com/api",
                 values::web_address,
             )?,
+            slack_rate: file.text("slack.rate", "auto", values::rate)?,
             store_path: file.text("store.path", "debrief.db", values::path)?,
             roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
             questions: questions(&file)?,
