@@ -7,6 +7,7 @@ pub mod beat;
 pub mod check;
 pub mod demo;
 mod listen;
+mod rates;
 pub mod roster;
 pub mod tools;
 pub mod web;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::beat::{Beats, Waker};
+use self::rates::Rates;
 use self::roster::RosterFile;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
@@ -30,6 +32,7 @@ use crate::config::{CalendarConfig, Config};
 use crate::flows::{Bot, Rules, deliver};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
+use crate::slack::figures::MethodFigures;
 use crate::slack::pace::Pace;
 use crate::slack::socket::{Health, Socket};
 use crate::store::Store;
@@ -53,6 +56,7 @@ impl Clock for SystemClock {
 /// The bot, at work.
 pub struct Running {
     bot: Bot,
+    messenger: Arc<SlackMessenger>,
     identity: Identity,
     socket: Arc<Socket>,
     beats: Beats,
@@ -60,6 +64,13 @@ pub struct Running {
     /// What follows acknowledgements.
     follow_ups: TaskTracker,
     stopping: CancellationToken,
+    at_stop: AtStop,
+}
+
+/// What is needed once more at the end.
+struct AtStop {
+    clock: Arc<dyn Clock>,
+    rates: Arc<Rates>,
 }
 
 impl Running {
@@ -102,12 +113,14 @@ impl Running {
             calendar: Arc::new(calendar(config)?),
             messenger: Arc::clone(&messenger) as Arc<dyn Messenger>,
             rules: Arc::new(rules(config)),
+            circuit: Arc::default(),
             team_id: identity.team_id.clone(),
         };
         deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
         let follow_ups = TaskTracker::new();
-        let beats = Beats::start(&bot, &clock, roster, &metrics, &stopping);
+        let rates = Arc::new(Rates::recall(&bot.store, messenger.pace()).await?);
+        let beats = Beats::start(&bot, &clock, roster, (&metrics, &rates), &stopping);
         let handler = listen::handler(
             bot.clone(),
             Arc::clone(&clock),
@@ -117,10 +130,11 @@ impl Running {
         );
         let socket = Arc::new(Socket::start(&messenger, handler).await?);
         if let Some(web) = &web {
-            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket));
+            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket), Arc::clone(&bot.circuit));
         }
         tracing::info!(team = %identity.team_name, "debrief is at work");
-        Ok(Self { bot, identity, socket, beats, web, follow_ups, stopping })
+        let at_stop = AtStop { clock, rates };
+        Ok(Self { bot, messenger, identity, socket, beats, web, follow_ups, stopping, at_stop })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -133,6 +147,11 @@ impl Running {
 
     pub fn health(&self) -> Health {
         self.socket.health()
+    }
+
+    /// How calling Slack goes, for the metrics.
+    pub fn figures(&self) -> Vec<MethodFigures> {
+        self.messenger.figures()
     }
 
     /// Waits until Slack refuses us for good, and says with which code.
@@ -175,9 +194,10 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, socket, beats, web, follow_ups, stopping, .. } = self;
+        let Self { bot, messenger, socket, beats, web, follow_ups, stopping, at_stop, .. } = self;
         socket.stop().await;
         stopping.cancel();
+        messenger.pace().stop();
         follow_ups.close();
         let finished = tokio::time::timeout(STOP_WITHIN, async {
             follow_ups.wait().await;
@@ -188,6 +208,9 @@ impl Running {
         }
         if let Some(web) = web {
             web.stop().await;
+        }
+        if let Err(error) = at_stop.rates.keep_all(&bot.store, at_stop.clock.now()).await {
+            tracing::warn!(error = format!("{error:#}"), "could not keep what was learnt");
         }
         let store = Arc::clone(&bot.store);
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {

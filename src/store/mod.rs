@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod meetings;
 pub mod outbox;
 pub mod people;
+pub mod rates;
 mod readers;
 pub mod schema;
 mod writer;

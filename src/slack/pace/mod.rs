@@ -2,7 +2,7 @@
 //!
 //! Slack allows a message a second per conversation and several hundred a minute per workspace;
 //! other methods have a tier, counted per minute. What it really allows nobody knows, so each method
-//! has a [`gate::Gate`] that goes a little faster while calls wait and all is well, and a good deal
+//! has a gate that goes a little faster while calls wait and all is well, and a good deal
 //! slower after a refusal. Callers wait in line: who looks at a screen first, then questions, then
 //! the rest, though nobody for ever. A caller who would wait too long is told to come back instead.
 
