@@ -206,7 +206,8 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     tokio::pin!(stop);
-    let starting = Running::start(config, secrets, Arc::new(SystemClock), Pace::slack());
+    let pace = Pace::slack().at_most(config.slack_rate);
+    let starting = Running::start(config, secrets, Arc::new(SystemClock), pace);
     let running = tokio::select! {
         running = starting => running?,
         () = &mut stop => return Ok(ExitCode::SUCCESS),

@@ -1,130 +1,138 @@
-//! The loops: calendars, questions, deliveries, keeping, and a look after the store.
+//! The loops, and how they turn.
 //!
-//! Apart, so that a slow calendar delays no question, a rush of messages delays no plan and a backup
-//! delays nothing. Each
-//! reads the clock once a turn and sleeps until it is woken, until something is due, or for half a
-//! minute.
-#![expect(
-    clippy::redundant_closure_for_method_calls,
-    reason = "a method's path does not fit every lifetime of a view"
-)]
+//! Apart, so that looking people up (Slack allows fifty a minute), a slow calendar or a backup delays
+//! no question, and a rush of messages delays no plan. Each reads the clock once a unit of work and
+//! sleeps until it is woken, until something is due, or for half a minute. What is done in a turn
+//! stands in [`super::rounds`].
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::keep::Keeper;
-use super::roster::RosterFile;
-use super::web::Metrics;
-use crate::flows::{Bot, collect, deliver, digest, enroll, prompt, remind};
 use crate::ports::Clock;
 
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Whatever is overdue and cannot be done, a turn is not taken more often than this.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
-/// Wakes the loops.
-#[derive(Clone)]
-pub struct Waker(Arc<[Arc<Notify>; 4]>);
+/// The loops that others may wake, in the order in which they need each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beat {
+    People,
+    Calendars,
+    Questions,
+    Deliveries,
+    Keeping,
+    /// A look after the store.
+    Store,
+}
 
-impl Waker {
-    /// There may be something to send.
-    pub fn deliver(&self) {
-        let [_, _, delivering, _] = &*self.0;
-        delivering.notify_one();
-    }
+impl Beat {
+    pub(super) const ALL: [Self; 6] = [
+        Self::People,
+        Self::Calendars,
+        Self::Questions,
+        Self::Deliveries,
+        Self::Keeping,
+        Self::Store,
+    ];
 
-    /// The clock was turned, or who knows what has changed.
-    pub fn wake(&self) {
-        for wake in self.0.iter() {
-            wake.notify_one();
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::People => "people",
+            Self::Calendars => "calendars",
+            Self::Questions => "questions",
+            Self::Deliveries => "deliveries",
+            Self::Keeping => "keeping",
+            Self::Store => "the store",
         }
     }
 }
 
-/// The loops.
+/// Wakes the loops.
+#[derive(Clone)]
+pub struct Waker(Arc<[Notify; 6]>);
+
+impl Waker {
+    fn new() -> Self {
+        Self(Arc::new(Beat::ALL.map(|_| Notify::new())))
+    }
+
+    /// There may be something to send.
+    pub fn deliver(&self) {
+        self.beat(Beat::Deliveries);
+    }
+
+    /// The clock was turned, or who knows what has changed.
+    pub fn wake(&self) {
+        for beat in Beat::ALL {
+            self.beat(beat);
+        }
+    }
+
+    pub(super) fn beat(&self, beat: Beat) {
+        self.0[beat as usize].notify_one();
+    }
+
+    pub(super) async fn woken(&self, beat: Beat) {
+        self.0[beat as usize].notified().await;
+    }
+}
+
+/// The loops at work.
 pub struct Beats {
     waker: Waker,
-    /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries,
-    /// keeping, the store.
-    turns: [mpsc::Sender<oneshot::Sender<()>>; 6],
+    clock: Arc<dyn Clock>,
+    stopping: CancellationToken,
+    /// Asks for one turn of each.
+    turns: Vec<mpsc::Sender<oneshot::Sender<()>>>,
     tasks: TaskTracker,
     died: watch::Sender<Option<&'static str>>,
 }
 
 /// What one loop needs to go on.
 struct Loop {
-    name: &'static str,
+    beat: Beat,
     clock: Arc<dyn Clock>,
-    wake: Arc<Notify>,
+    waker: Waker,
     asked: mpsc::Receiver<oneshot::Sender<()>>,
     stopping: CancellationToken,
 }
 
 impl Beats {
-    pub(super) fn start(
-        bot: &Bot,
-        clock: &Arc<dyn Clock>,
-        roster: RosterFile,
-        keeper: Keeper,
-        metrics: &Arc<Metrics>,
-        stopping: &CancellationToken,
-    ) -> Self {
-        let (tasks, died) = (TaskTracker::new(), watch::Sender::new(None));
-        let new = |name: &'static str| {
-            let (ask, asked) = mpsc::channel(1);
-            let wake = Arc::new(Notify::new());
-            let (clock, stopping) = (Arc::clone(clock), stopping.clone());
-            (Loop { name, clock, wake: Arc::clone(&wake), asked, stopping }, wake, ask)
-        };
-        let (collecting, collector, collect) = new("calendars");
-        let (planning, planner, plan) = new("questions");
-        let (delivering, deliverer, deliver) = new("deliveries");
-        let (keeping, wakes_keeper, keep) = new("keeping");
-        let wakers =
-            [Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer), wakes_keeper];
-        let waker = Waker(Arc::new(wakers));
-        let (watching, _, watch) = new("the store");
+    /// None yet: see [`Beats::start`].
+    pub(super) fn new(clock: &Arc<dyn Clock>, stopping: &CancellationToken) -> Self {
+        Self {
+            waker: Waker::new(),
+            clock: Arc::clone(clock),
+            stopping: stopping.clone(),
+            turns: Vec::new(),
+            tasks: TaskTracker::new(),
+            died: watch::Sender::new(None),
+        }
+    }
 
-        let this = bot.clone();
-        let collecting =
-            collecting.run(move |now| collect_all(this.clone(), Arc::clone(&planner), now));
-        watched(&tasks, &died, "calendars", collecting);
-        let (this, roster) = (bot.clone(), Arc::new(Mutex::new(roster)));
-        let planning = planning.run(move |now| {
-            let (bot, roster) = (this.clone(), Arc::clone(&roster));
-            let (collector, deliverer) = (Arc::clone(&collector), Arc::clone(&deliverer));
-            async move {
-                let is_new = roster.lock().await.reload(&bot, now).await?;
-                let looked_up = enroll::run(&bot, now).await?;
-                if is_new || looked_up > 0 {
-                    collector.notify_one();
-                }
-                let next = plan_all(&bot, now).await;
-                deliverer.notify_one();
-                next
-            }
-        });
-        watched(&tasks, &died, "questions", planning);
-        let (this, metrics) = (bot.clone(), Arc::clone(metrics));
-        let delivering =
-            delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now));
-        watched(&tasks, &died, "deliveries", delivering);
-        let (store, keeper) = (Arc::clone(&bot.store), Arc::new(keeper));
-        let keeping = keeping.run(move |now| {
-            let (store, keeper) = (Arc::clone(&store), Arc::clone(&keeper));
-            async move { keeper.turn(&store, now).await }
-        });
-        watched(&tasks, &died, "keeping", keeping);
-        let this = bot.clone();
-        watched(&tasks, &died, "the store", watching.run(move |_| look_after(this.clone())));
-        tasks.close();
-        Self { waker, turns: [plan.clone(), collect, plan, deliver, keep, watch], tasks, died }
+    /// Takes turns from now on. A turn answers when it is next needed.
+    pub(super) fn start<F, T>(&mut self, beat: Beat, turn: F)
+    where
+        F: Fn(Timestamp) -> T + Send + 'static,
+        T: Future<Output = anyhow::Result<Option<Timestamp>>> + Send + 'static,
+    {
+        let (ask, asked) = mpsc::channel(1);
+        let this = Loop {
+            beat,
+            clock: Arc::clone(&self.clock),
+            waker: self.waker.clone(),
+            asked,
+            stopping: self.stopping.clone(),
+        };
+        self.turns.push(ask);
+        watched(&self.tasks, &self.died, beat.name(), this.run(turn));
     }
 
     pub(super) fn waker(&self) -> Waker {
@@ -156,6 +164,7 @@ impl Beats {
     }
 
     pub(super) async fn finished(&self) {
+        self.tasks.close();
         self.tasks.wait().await;
     }
 }
@@ -175,48 +184,8 @@ fn watched(
     });
 }
 
-/// Half a minute is soon enough to see that somebody took the store away.
-async fn look_after(bot: Bot) -> anyhow::Result<Option<Timestamp>> {
-    tokio::task::spawn_blocking(move || bot.store.look_after()).await?;
-    Ok(None)
-}
-
-/// Reads every calendar that is due; says when the next one is.
-async fn collect_all(
-    bot: Bot,
-    planner: Arc<Notify>,
-    now: Timestamp,
-) -> anyhow::Result<Option<Timestamp>> {
-    while collect::run(&bot, now).await? > 0 {
-        planner.notify_one();
-    }
-    bot.store.read(|tx| tx.next_feed_at()).await
-}
-
-async fn plan_all(bot: &Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
-    prompt::run(bot, now).await?;
-    remind::run(bot, now).await?;
-    digest::run(bot, now).await?;
-    bot.store.transact_behind(move |tx| tx.forget_deliveries(now)).await?;
-    bot.store.read(|tx| tx.next_due_at()).await
-}
-
-async fn deliver_all(
-    bot: Bot,
-    metrics: Arc<Metrics>,
-    now: Timestamp,
-) -> anyhow::Result<Option<Timestamp>> {
-    loop {
-        let handled = deliver::run(&bot, now).await?;
-        if handled == 0 {
-            return bot.store.read(|tx| tx.next_delivery_at()).await;
-        }
-        metrics.handled(handled);
-    }
-}
-
 impl Loop {
-    /// Turns until told to stop. A turn answers when it is next needed.
+    /// Turns until told to stop.
     async fn run<F, T>(mut self, turn: F)
     where
         F: Fn(Timestamp) -> T,
@@ -232,7 +201,7 @@ impl Loop {
                 }),
                 Err(error) => {
                     let error = format!("{error:#}");
-                    tracing::error!(error, during = self.name, "trying again soon");
+                    tracing::error!(error, during = self.beat.name(), "trying again soon");
                     Duration::from_secs(5)
                 }
             };
@@ -240,10 +209,12 @@ impl Loop {
                 // Whoever asked may be gone.
                 let _ = done.send(());
             }
+            // In this order, so that the same events always lead to the same turns.
             tokio::select! {
+                biased;
                 () = self.stopping.cancelled() => return,
-                () = self.wake.notified() => {}
                 Some(done) = self.asked.recv() => waiting = Some(done),
+                () = self.waker.woken(self.beat) => {}
                 () = tokio::time::sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)) => {}
             }
         }

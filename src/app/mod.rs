@@ -9,8 +9,10 @@ pub mod demo;
 pub mod keep;
 mod listen;
 pub mod operator;
+mod rates;
 pub mod records;
 pub mod roster;
+mod rounds;
 pub mod tools;
 pub mod web;
 
@@ -26,7 +28,9 @@ use tokio_util::task::TaskTracker;
 
 use self::beat::{Beats, Waker};
 use self::keep::Keeper;
+use self::rates::Rates;
 use self::roster::RosterFile;
+use self::rounds::Kit;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
@@ -35,6 +39,7 @@ use crate::config::{CalendarConfig, Config};
 use crate::flows::{Bot, Rules, deliver};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
+use crate::slack::figures::MethodFigures;
 use crate::slack::pace::Pace;
 use crate::slack::socket::{Health, Socket};
 use crate::store::place::Missing;
@@ -59,6 +64,7 @@ impl Clock for SystemClock {
 /// The bot, at work.
 pub struct Running {
     bot: Bot,
+    messenger: Arc<SlackMessenger>,
     identity: Identity,
     socket: Arc<Socket>,
     beats: Beats,
@@ -66,6 +72,13 @@ pub struct Running {
     /// What follows acknowledgements.
     follow_ups: TaskTracker,
     stopping: CancellationToken,
+    at_stop: AtStop,
+}
+
+/// What is needed once more at the end.
+struct AtStop {
+    clock: Arc<dyn Clock>,
+    rates: Arc<Rates>,
 }
 
 impl Running {
@@ -110,13 +123,20 @@ impl Running {
             calendar: Arc::new(calendar(config)?),
             messenger: Arc::clone(&messenger) as Arc<dyn Messenger>,
             rules: Arc::new(rules(config)),
+            circuit: Arc::default(),
             team_id: identity.team_id.clone(),
         };
         deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
         let follow_ups = TaskTracker::new();
-        let keeper = Keeper::new(config, &stopping);
-        let beats = Beats::start(&bot, &clock, roster, keeper, &metrics, &stopping);
+        let rates = Arc::new(Rates::recall(&bot.store, messenger.pace()).await?);
+        let kit = Kit {
+            roster,
+            metrics: Arc::clone(&metrics),
+            keeper: Some(Keeper::new(config, &stopping)),
+            rates: Some(Arc::clone(&rates)),
+        };
+        let beats = rounds::start(&bot, &clock, kit, &stopping);
         let handler = listen::handler(
             bot.clone(),
             Arc::clone(&clock),
@@ -126,10 +146,11 @@ impl Running {
         );
         let socket = Arc::new(Socket::start(&messenger, handler).await?);
         if let Some(web) = &web {
-            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket));
+            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket), Arc::clone(&bot.circuit));
         }
         tracing::info!(team = %identity.team_name, "debrief is at work");
-        Ok(Self { bot, identity, socket, beats, web, follow_ups, stopping })
+        let at_stop = AtStop { clock, rates };
+        Ok(Self { bot, messenger, identity, socket, beats, web, follow_ups, stopping, at_stop })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -142,6 +163,11 @@ impl Running {
 
     pub fn health(&self) -> Health {
         self.socket.health()
+    }
+
+    /// How calling Slack goes, for the metrics.
+    pub fn figures(&self) -> Vec<MethodFigures> {
+        self.messenger.figures()
     }
 
     /// Waits until Slack refuses us for good, and says with which code.
@@ -193,9 +219,10 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, socket, beats, web, follow_ups, stopping, .. } = self;
+        let Self { bot, messenger, socket, beats, web, follow_ups, stopping, at_stop, .. } = self;
         socket.stop().await;
         stopping.cancel();
+        messenger.pace().stop();
         follow_ups.close();
         let finished = tokio::time::timeout(STOP_WITHIN, async {
             follow_ups.wait().await;
@@ -206,6 +233,9 @@ impl Running {
         }
         if let Some(web) = web {
             web.stop().await;
+        }
+        if let Err(error) = at_stop.rates.keep_all(&bot.store, at_stop.clock.now()).await {
+            tracing::warn!(error = format!("{error:#}"), "could not keep what was learnt");
         }
         let store = Arc::clone(&bot.store);
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
@@ -232,7 +262,7 @@ fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<S
         api_url: config.slack_api_url.clone(),
         bot_token: Token::new(secrets.bot_token.reveal()),
         app_token: Token::new(secrets.app_token.reveal()),
-        pace,
+        pace: Arc::new(pace),
     })
 }
 

@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::flows::deliver::circuit::Circuit;
 use crate::slack::socket::Socket;
 use crate::store::Store;
 
@@ -68,7 +69,7 @@ pub struct Web {
 /// What the server looks at; the store and the socket come once they are up.
 struct Watched {
     metrics: Arc<Metrics>,
-    parts: OnceLock<(Arc<Store>, Arc<Socket>)>,
+    parts: OnceLock<(Arc<Store>, Arc<Socket>, Arc<Circuit>)>,
 }
 
 impl Web {
@@ -99,9 +100,9 @@ impl Web {
     }
 
     /// From here on the answer depends on the store and the socket.
-    pub fn is_up(&self, store: Arc<Store>, socket: Arc<Socket>) {
+    pub fn is_up(&self, store: Arc<Store>, socket: Arc<Socket>, circuit: Arc<Circuit>) {
         // Called once; a second call would change nothing.
-        let _ = self.watched.parts.set((store, socket));
+        let _ = self.watched.parts.set((store, socket, circuit));
     }
 
     pub async fn stop(self) {
@@ -111,18 +112,19 @@ impl Web {
     }
 }
 
-/// 200 while the store answers and a socket is open, else 503; the body says which.
+/// 200 while the store answers, a socket is open and our token is taken, else 503; the body says which.
 async fn healthz(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let Some((store, socket)) = watched.parts.get() else {
+    let Some((store, socket, circuit)) = watched.parts.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting" })));
     };
     let slack = socket.health();
     let queue = store.read(|tx| tx.outbox_health()).await;
-    let well = slack.up > 0 && queue.is_ok();
+    let refused = slack.refused.or_else(|| circuit.refusal());
+    let well = slack.up > 0 && queue.is_ok() && refused.is_none();
     let queue = queue.unwrap_or_default();
     let body = json!({
         "status": if well { "ok" } else { "degraded" },
-        "slack": { "sockets": slack.up, "wanted": slack.wanted, "refused": slack.refused },
+        "slack": { "sockets": slack.up, "wanted": slack.wanted, "refused": refused },
         "outbox": {
             "queued": queue.queued, "uncertain": queue.uncertain, "failed": queue.failed,
         },
@@ -153,7 +155,7 @@ async fn exposition(watched: &Watched) -> anyhow::Result<String> {
         Unit::Seconds,
         metrics.acknowledged.clone(),
     );
-    if let Some((store, socket)) = watched.parts.get() {
+    if let Some((store, socket, _)) = watched.parts.get() {
         let (queue, feeds) = store.read(|tx| Ok((tx.outbox_health()?, tx.feeds_health()?))).await?;
         let failing = feeds.iter().filter(|feed| feed.problem.is_some()).count();
         let now = [

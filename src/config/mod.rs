@@ -32,6 +32,8 @@ pub fn sudo_user() -> Option<String> {
 pub struct Config {
     /// Without a slash at its end.
     pub slack_api_url: String,
+    /// Most new messages a minute; `None`: as many as Slack turns out to allow.
+    pub slack_rate: Option<u32>,
     pub store_path: PathBuf,
     /// Whether a store is made where there is none.
     pub store_may_be_made: bool,
@@ -94,8 +96,9 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "slack.api_url",
+    "slack.rate",
     "store.path",
     "store.missing",
     "roster.file",
@@ -158,6 +161,7 @@ impl Config {
             backup: backup(&file, &store_path)?,
             store_path,
             store_may_be_made: file.text("store.missing", "create", values::missing)?,
+            slack_rate: file.text("slack.rate", "auto", values::rate)?,
             roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
             questions: questions(&file)?,
             prompt: prompt(&file)?,

@@ -118,6 +118,14 @@ fn wrong_types_and_broken_files_are_shown_in_place() {
             "2: prompt.delay: 5 is not text; write it in quotation marks, such as \"5m\"",
         ),
         (
+            "[slack]\nrate = \"fast\"",
+            "2: slack.rate: \"fast\" is not a rate; write \"auto\", or for instance 300/min",
+        ),
+        (
+            "[slack]\nrate = \"5/min\"",
+            "2: slack.rate: \"5/min\" is out of range; write a rate from 10/min to 6000/min",
+        ),
+        (
             "[prompt]\nmax_per_day = \"five\"",
             "2: prompt.max_per_day: \"five\" is not a whole number from 1 to 100",
         ),

@@ -47,6 +47,18 @@ pub(super) fn between(
     }
 }
 
+/// `auto`, or calls a minute.
+pub(super) fn rate(text: &str) -> Result<Option<u32>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    match text.strip_suffix("/min").and_then(digits) {
+        Some(rate @ 10..=6000) => Ok(Some(rate)),
+        Some(_) => Err("is out of range; write a rate from 10/min to 6000/min".into()),
+        None => Err("is not a rate; write \"auto\", or for instance 300/min".into()),
+    }
+}
+
 /// `512KiB`, `32MiB`, `1GiB`, in bytes.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];

@@ -9,7 +9,7 @@ use crate::ports::{Profile, SendError, Standing};
 use crate::store::people::ChatStanding;
 
 /// How many people are looked up in one go; Slack allows about 50 a minute.
-const AT_ONCE: u32 = 40;
+pub const AT_ONCE: u32 = 40;
 
 /// Makes the store's people equal to the roster.
 ///
@@ -31,13 +31,14 @@ pub async fn apply(bot: &Bot, entries: Vec<RosterEntry>, now: Timestamp) -> anyh
 }
 
 /// Looks up people whom we do not know in Slack yet, or did not look at since yesterday. Says how
-/// many: the calendars of those who turn out to live elsewhere are to be read anew.
+/// many: the calendars of those who turn out to live elsewhere are to be read anew. With
+/// [`AT_ONCE`], there may be more.
 ///
 /// # Errors
 /// If the store fails.
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     let people = bot.store.read(move |tx| tx.people_to_look_up(now, AT_ONCE)).await?;
-    let count = people.len();
+    let mut count = 0;
     for person in people {
         let found = match &person.chat_id {
             // The id is surer than the address, which people change.
@@ -45,7 +46,10 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
             None => bot.messenger.person_by_email(&person.email).await,
         };
         match found {
-            Ok(profile) => record(bot, &person, profile, now).await?,
+            Ok(profile) => {
+                record(bot, &person, profile, now).await?;
+                count += 1;
+            }
             Err(error) => {
                 let wait = match error {
                     SendError::Later { after } => SignedDuration::from_secs(after.cast_signed()),
@@ -62,6 +66,40 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
         }
     }
     Ok(count)
+}
+
+/// Opens conversations with people who have none yet, ahead of time, so that a rush of questions
+/// needs no such call. Says whether there may be more to open.
+///
+/// # Errors
+/// If the store fails.
+pub async fn open_ahead(bot: &Bot, now: Timestamp) -> anyhow::Result<bool> {
+    let people = bot.store.read(move |tx| tx.people_to_open(now, AT_ONCE)).await?;
+    let are_more = people.len() == AT_ONCE as usize;
+    for person in people {
+        let Some(chat_id) = &person.chat_id else { continue };
+        let id = person.id;
+        let error = match bot.messenger.conversation(chat_id).await {
+            Ok(channel) => {
+                bot.store.transact_behind(move |tx| tx.set_channel(id, &channel)).await?;
+                continue;
+            }
+            Err(error) => error,
+        };
+        tracing::warn!(person.id = id.0, %error, "could not open a conversation");
+        let again = match error {
+            // Neither is about this person.
+            SendError::Later { .. } | SendError::Halt { .. } => return Ok(false),
+            SendError::Gone { .. } => {
+                bot.store.transact_behind(move |tx| tx.mark_unreachable(id, now)).await?;
+                continue;
+            }
+            SendError::Unknown => now + SignedDuration::from_mins(1),
+            SendError::Never { .. } => now + SignedDuration::from_hours(6),
+        };
+        bot.store.transact_behind(move |tx| tx.open_later(id, again)).await?;
+    }
+    Ok(are_more)
 }
 
 async fn record(

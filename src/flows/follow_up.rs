@@ -61,15 +61,20 @@ async fn fill(
         Some(opening) => opening.await.context("open a modal")?,
         None => return Ok(()),
     };
-    match opened {
-        Ok(view) => told(bot.messenger.replace(&view, &modal).await, "fill a form"),
-        Err(error) => {
-            tracing::warn!(%error, "a modal did not open");
-            if let Some(to) = reply_to {
-                let sorry = says("That took too long. Please press again.");
-                told(bot.messenger.whisper(&to, &sorry).await, "apologise");
-            }
-        }
+    let (error, sorry) = match opened {
+        Ok(view) => match bot.messenger.replace(&view, &modal).await {
+            Ok(()) => return Ok(()),
+            // They may just have closed it: only a busy Slack is worth a word.
+            Err(error) => (error, None),
+        },
+        Err(error) => (error, Some("That took too long. Please press again.")),
+    };
+    tracing::warn!(%error, "a form did not open");
+    let busy = "Slack is busy. Please open it again in a moment.";
+    let is_busy = matches!(error, SendError::Later { .. });
+    let sorry = if is_busy { Some(busy) } else { sorry };
+    if let (Some(to), Some(sorry)) = (reply_to, sorry) {
+        told(bot.messenger.whisper(&to, &says(sorry)).await, "apologise");
     }
     Ok(())
 }

@@ -9,9 +9,12 @@ use crate::domain::person::Person;
 use crate::ports::inbound::{FormValue, FormValues};
 use crate::ports::outbound::{Choice, Field, Form, FormId, Input, Modal};
 use crate::store::Tx;
+use crate::store::debriefs::Debrief;
 use crate::store::meetings::JudgedMeeting;
 use crate::store::outbox::OutKind;
 
+/// The uid of a meeting by hand begins with this.
+const BY_HAND: &str = "by-hand:";
 const ACCOUNT: &str = "account";
 const KIND: &str = "kind";
 
@@ -91,6 +94,11 @@ pub fn read(
     Ok(Guess { kind, account })
 }
 
+/// Whether somebody asked to be asked about it.
+pub(super) fn is_by_hand(debrief: &Debrief) -> bool {
+    debrief.uid.starts_with(BY_HAND)
+}
+
 /// Makes a meeting that just ended and asks about it at once. `key` tells deliveries apart.
 ///
 /// # Errors
@@ -104,7 +112,7 @@ pub fn start(
 ) -> anyhow::Result<DebriefId> {
     let start = now - SignedDuration::from_mins(30);
     let meeting = JudgedMeeting {
-        uid: format!("by-hand:{key}"),
+        uid: format!("{BY_HAND}{key}"),
         original_start: start,
         title: String::new(),
         start,
@@ -118,7 +126,9 @@ pub fn start(
     let debrief = tx.debrief_of(id)?.map(|debrief| debrief.id);
     let debrief = debrief.ok_or_else(|| anyhow::anyhow!("a planned debrief is missing"))?;
     if let Some(asking) = tx.begin_asking(debrief)? {
-        tx.enqueue(OutKind::Prompt, debrief.0, &asking.to_string(), rep.id, "", now)?;
+        let seq = asking.to_string();
+        tx.enqueue(OutKind::Prompt, debrief.0, &seq, rep.id, "", now)?;
+        tx.send_first(OutKind::Prompt, debrief.0, &seq)?;
     }
     Ok(debrief)
 }

@@ -16,6 +16,7 @@ pub mod form;
 pub mod history;
 pub mod home;
 pub mod log;
+pub mod notice;
 pub mod prompt;
 pub mod remind;
 pub mod respond;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use self::deliver::circuit::Circuit;
 use crate::domain::debrief::PromptRules;
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
@@ -42,6 +44,8 @@ pub struct Bot {
     pub calendar: Arc<dyn Calendar>,
     pub messenger: Arc<dyn Messenger>,
     pub rules: Arc<Rules>,
+    /// What keeps us from sending, if anything does.
+    pub circuit: Arc<Circuit>,
     /// The workspace that we belong to; what comes from any other is refused.
     pub team_id: String,
 }

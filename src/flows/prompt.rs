@@ -3,8 +3,9 @@
 //! Right before asking the calendar is read once more, so that a meeting cancelled or extended at
 //! the last minute is noticed. Do Not Disturb and pauses are honoured here; the day's budget too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,24 +18,33 @@ use crate::store::debriefs::Debrief;
 use crate::store::outbox::OutKind;
 
 /// How many debriefs are handled in one go.
-const AT_ONCE: u32 = 200;
+pub const AT_ONCE: u32 = 200;
+/// Calendars that are read at the same time.
+const READ_SIDE_BY_SIDE: usize = 32;
+/// How long calendars and Slack may take to tell what we would like to know: whoever is not heard of
+/// by then is asked upon what was known, so that a rush is never held up by slow answers.
+const FIND_OUT_WITHIN: Duration = Duration::from_secs(10);
 /// A reading younger than this is fresh enough to ask upon.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
-/// Asks about what is due.
+/// Asks about what is due. Says how many there were; with [`AT_ONCE`], there may be more.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
+pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     give_up_late_plans(bot, now).await?;
     let due = bot.store.read(move |tx| tx.due_debriefs(now, AT_ONCE)).await?;
     if due.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
-    reread_calendars(bot, &due, now).await?;
+    let count = due.len();
+    let (read, quiet) = tokio::join!(reread_calendars(bot, &due, now), quiet_times(bot, &due));
+    read?;
+    let quiet = quiet?;
     // The plan may have moved meanwhile: only what is still due counts.
-    let due = bot.store.read(move |tx| tx.due_debriefs(now, AT_ONCE)).await?;
-    let quiet = quiet_times(bot, &due).await?;
+    let reps: HashSet<PersonId> = due.iter().map(|debrief| debrief.rep).collect();
+    let mut due = bot.store.read(move |tx| tx.due_debriefs(now, AT_ONCE)).await?;
+    due.retain(|debrief| reps.contains(&debrief.rep));
     let rules = Arc::clone(&bot.rules);
     bot.store
         .transact_behind(move |tx| {
@@ -43,7 +53,8 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
             }
             Ok(())
         })
-        .await
+        .await?;
+    Ok(count)
 }
 
 /// A plan that nobody could be asked about in time is over.
@@ -81,20 +92,28 @@ async fn reread_calendars(bot: &Bot, due: &[Debrief], now: Timestamp) -> anyhow:
         })
         .await?;
     let mut reading = tokio::task::JoinSet::new();
-    for rep in stale {
-        if reading.len() >= 8 {
-            reading.join_next().await.transpose()?.transpose()?;
+    let all = async {
+        for rep in stale {
+            if reading.len() >= READ_SIDE_BY_SIDE {
+                reading.join_next().await.transpose()?.transpose()?;
+            }
+            let bot = bot.clone();
+            reading.spawn(async move { collect::refresh(&bot, rep, now).await });
         }
-        let bot = bot.clone();
-        reading.spawn(async move { collect::refresh(&bot, rep, now).await });
-    }
-    while let Some(done) = reading.join_next().await {
-        done??;
-    }
-    Ok(())
+        while let Some(done) = reading.join_next().await {
+            done??;
+        }
+        anyhow::Ok(())
+    };
+    let Ok(read) = tokio::time::timeout(FIND_OUT_WITHIN, all).await else {
+        tracing::warn!("some calendars are slow; asking upon what was known");
+        return Ok(());
+    };
+    read
 }
 
-/// Do Not Disturb of everybody who is about to be asked. If Slack does not say, nobody is in it.
+/// Do Not Disturb of everybody who is about to be asked. If Slack does not say in time, nobody is in
+/// it: then Slack itself keeps quiet about the message.
 async fn quiet_times(
     bot: &Bot,
     due: &[Debrief],
@@ -117,13 +136,20 @@ async fn quiet_times(
     let mut ids: Vec<ChatId> = people.keys().cloned().collect();
     ids.sort_unstable();
     let mut quiet = HashMap::new();
-    for some in ids.chunks(50) {
-        match bot.messenger.quiet_times(some).await {
-            Ok(times) => quiet.extend(
-                times.into_iter().filter_map(|(id, time)| people.get(&id).map(|rep| (*rep, time))),
-            ),
-            Err(error) => tracing::warn!(%error, "could not ask for Do Not Disturb times"),
+    let all = async {
+        for some in ids.chunks(50) {
+            match bot.messenger.quiet_times(some).await {
+                Ok(times) => quiet.extend(
+                    times
+                        .into_iter()
+                        .filter_map(|(id, time)| people.get(&id).map(|rep| (*rep, time))),
+                ),
+                Err(error) => tracing::warn!(%error, "could not ask for Do Not Disturb times"),
+            }
         }
+    };
+    if tokio::time::timeout(FIND_OUT_WITHIN, all).await.is_err() {
+        tracing::info!("Slack takes long to say who is in Do Not Disturb; it mutes itself");
     }
     Ok(quiet)
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::faults::Fault;
+use super::faults::{Fault, Limit};
 use super::server::Inner;
 use super::state::{BOT, BOT_NAME, BOT_USER, Call, Slack, TEAM};
 use super::{messages, people, socket, views};
@@ -157,8 +157,15 @@ pub(super) async fn call(
     let fault = {
         let mut slack = inner.slack();
         let call = Call { method: method.clone(), arguments: arguments.0.clone() };
-        slack.calls.push(call);
-        slack.faults.next(&method)
+        slack.calls.push(call.clone());
+        if let Some(Err(seconds)) = slack.limits.get_mut(&method).map(Limit::pass) {
+            return Refused::rate_limited(seconds).into_response();
+        }
+        let fault = slack.faults.next(&method);
+        if fault == Some(Fault::Late) {
+            slack.late.push(call);
+        }
+        fault
     };
     if let Some(fault) = fault.as_ref().filter(|fault| fault.comes_first()) {
         return broken(fault);
@@ -247,6 +254,23 @@ fn permitted(slack: &Slack, inner: &Inner, method: &str, token: &str) -> Result<
     Ok(())
 }
 
+/// What was on its way arrives.
+pub(super) fn arrive(inner: &Arc<Inner>) {
+    let now = inner.now();
+    let done: Vec<Done> = {
+        let mut slack = inner.slack();
+        let late = std::mem::take(&mut slack.late);
+        let mut perform = |call: Call| {
+            perform(&mut slack, inner, &call.method, &Arguments(call.arguments), now).ok()
+        };
+        late.into_iter().filter_map(&mut perform).collect()
+    };
+    inner.changed();
+    for event in done.into_iter().flat_map(|done| done.events) {
+        socket::deliver_event(inner, event);
+    }
+}
+
 fn perform(
     slack: &mut Slack,
     inner: &Arc<Inner>,
@@ -290,7 +314,7 @@ fn broken(fault: &Fault) -> Response {
             (status, axum::response::Html("<h1>Something went wrong</h1>")).into_response()
         }
         Fault::Refused(code) | Fault::RefusedAfter(code) => Refused::code(code).into_response(),
-        Fault::CutBefore | Fault::CutAfter | Fault::Slow(_) => {
+        Fault::CutBefore | Fault::CutAfter | Fault::Slow(_) | Fault::Late => {
             let cut = std::io::Error::other("the connection was cut on purpose");
             let body = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"ok\":")), Err(cut)]);
             ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response()

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 
-use super::Member;
 use super::deeds::{self, Place, Submitted};
-use super::faults::Fault;
+use super::faults::{Fault, Limit};
 use super::server::Playground;
 use super::state::{Call, Message, Slack, View};
+use super::{Member, api};
 
 /// How long a test waits for something that should happen, in real time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -195,8 +195,37 @@ impl Playground {
         self.inner.slack().faults.add(method, fault);
     }
 
+    /// No more faults of `method`.
+    pub fn heal(&self, method: &str) {
+        self.inner.slack().faults.clear(method);
+    }
+
+    /// What was on its way arrives.
+    pub fn arrive(&self) {
+        api::arrive(&self.inner);
+    }
+
+    /// From now on `method` may be called so often a minute, and so many times at once.
+    pub fn limit(&self, method: &str, per_minute: u32, at_once: u32) {
+        let limit = Limit::new(per_minute, at_once);
+        self.inner.slack().limits.insert(method.to_owned(), limit);
+    }
+
     pub fn revoke_tokens(&self) {
         self.inner.slack().is_revoked = true;
+    }
+
+    pub fn accept_tokens(&self) {
+        self.inner.slack().is_revoked = false;
+    }
+
+    /// Takes a scope from the bot token.
+    pub fn take_scope(&self, scope: &str) {
+        self.inner.slack().settings.scopes.retain(|granted| granted != scope);
+    }
+
+    pub fn give_scope(&self, scope: &str) {
+        self.inner.slack().settings.scopes.push(scope.to_owned());
     }
 
     pub fn expire_triggers(&self) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::faults::Faults;
+use super::faults::{Faults, Limit};
 use super::{Member, Settings};
 
 pub(super) const TEAM: &str = "T0PLAY";
@@ -92,7 +92,11 @@ pub(super) struct Slack {
     pub(super) answers: HashMap<String, AnswerPlace>,
     pub(super) calendars: HashMap<String, (u64, String)>,
     pub(super) faults: Faults,
+    /// Of some methods; the others may be called as often as one likes.
+    pub(super) limits: HashMap<String, Limit>,
     pub(super) calls: Vec<Call>,
+    /// Calls that are still on their way.
+    pub(super) late: Vec<Call>,
     pub(super) is_revoked: bool,
     /// Recent posts of each channel, in real time.
     pub(super) posts: HashMap<String, VecDeque<Instant>>,
@@ -112,7 +116,9 @@ impl Slack {
             answers: HashMap::new(),
             calendars: HashMap::new(),
             faults: Faults::default(),
+            limits: HashMap::new(),
             calls: Vec::new(),
+            late: Vec::new(),
             is_revoked: false,
             posts: HashMap::new(),
             counter: 0,

@@ -21,8 +21,9 @@ use slack_morphism::{
 use tokio::time::Instant;
 
 use super::client::Token;
-use super::errors;
-use super::pace::{Pace, Patience};
+use super::errors::{self, Limited};
+use super::figures::{Figures, MethodFigures};
+use super::pace::{Lane, Pace};
 use crate::ports::SendError;
 
 pub(super) const CALL: Duration = Duration::from_secs(10);
@@ -38,7 +39,8 @@ pub(super) struct Api {
     pub(super) app_token: SlackApiToken,
     bot_token: SlackApiToken,
     raw: RawApi,
-    pace: Pace,
+    pace: Arc<Pace>,
+    figures: Figures,
 }
 
 /// For the one answer whose headers we need.
@@ -54,13 +56,13 @@ struct RawApi {
 pub(super) struct Call<'a> {
     pub(super) method: &'static str,
     pub(super) channel: Option<&'a str>,
-    pub(super) patience: Patience,
+    pub(super) lane: Lane,
     pub(super) limit: Duration,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(method: &'static str) -> Self {
-        Self { method, channel: None, patience: Patience::Long, limit: CALL }
+        Self { method, channel: None, lane: Lane::Background, limit: CALL }
     }
 
     pub(super) fn to(channel: &'a str, method: &'static str) -> Self {
@@ -69,7 +71,11 @@ impl<'a> Call<'a> {
 
     /// A person waits for it.
     pub(super) fn urgent(method: &'static str, limit: Duration) -> Self {
-        Self { patience: Patience::Short, limit, ..Self::new(method) }
+        Self { lane: Lane::People, limit, ..Self::new(method) }
+    }
+
+    pub(super) fn in_lane(self, lane: Lane) -> Self {
+        Self { lane, ..self }
     }
 }
 
@@ -90,7 +96,7 @@ impl Api {
         api_url: &str,
         bot_token: &Token,
         app_token: &Token,
-        pace: Pace,
+        pace: Arc<Pace>,
     ) -> anyhow::Result<Self> {
         // The process-wide provider is main's to install; this makes the adapter work without.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -107,6 +113,7 @@ impl Api {
             bot_token: api_token(bot_token),
             raw: RawApi { http, url, token: bot_token.clone() },
             pace,
+            figures: Figures::default(),
         })
     }
 
@@ -175,7 +182,7 @@ impl Api {
             Ok(Err(error)) => Err(errors::from_response_url(&error)),
             Err(_) => Err(SendError::Unknown),
         };
-        log("response_url", started, result.as_ref().err());
+        self.figures.called("response_url", started, result.as_ref().err(), Limited::No);
         result
     }
 
@@ -183,7 +190,7 @@ impl Api {
     pub(super) async fn who_am_i(&self) -> Result<(Value, Option<String>), SendError> {
         let started = Instant::now();
         let result = self.raw.auth_test().await;
-        log("auth.test", started, result.as_ref().err());
+        self.figures.called("auth.test", started, result.as_ref().err(), Limited::No);
         result
     }
 
@@ -192,19 +199,33 @@ impl Api {
         call: Call<'_>,
         answer: impl Future<Output = Result<Answer<T>, SlackClientError>>,
     ) -> Result<T, SendError> {
-        self.pace.wait(call.method, call.channel, call.patience).await?;
+        let pass = self.pace.wait(call.method, call.channel, call.lane).await?;
         let started = Instant::now();
+        let mut limited = Limited::No;
         // The crate has no time-outs of its own.
         let result = match tokio::time::timeout(call.limit, answer).await {
             Ok(Ok(Answer { ok: true, rest })) => Ok(rest),
-            Ok(Err(error)) => Err(errors::from_client(&error)),
+            Ok(Err(error)) => {
+                limited = errors::limit(&error);
+                Err(errors::from_client(&error))
+            }
             Ok(Ok(_)) | Err(_) => Err(SendError::Unknown),
         };
-        if let Err(SendError::Later { after }) = &result {
-            self.pace.close(call.method, *after);
+        match (&result, limited) {
+            (Err(SendError::Later { after }), Limited::No) => self.pace.close(call.method, *after),
+            (Err(SendError::Later { after }), _) => self.pace.refused(pass, *after),
+            _ => self.pace.went(pass),
         }
-        log(call.method, started, result.as_ref().err());
+        self.figures.called(call.method, started, result.as_ref().err(), limited);
         result
+    }
+
+    pub(super) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
+    }
+
+    pub(super) fn figures(&self) -> Vec<MethodFigures> {
+        self.figures.snapshot(&self.pace)
     }
 }
 
@@ -256,15 +277,4 @@ fn connector(url: &str) -> anyhow::Result<Connector> {
 
 fn api_token(token: &Token) -> SlackApiToken {
     SlackApiToken::new(SlackApiTokenValue(token.secret().to_owned()))
-}
-
-fn log(method: &str, started: Instant, error: Option<&SendError>) {
-    let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    match error {
-        None => tracing::debug!(method, duration_ms, "called Slack"),
-        Some(error) => {
-            let code = errors::code(error);
-            tracing::warn!(method, code, duration_ms, "a call to Slack failed");
-        }
-    }
 }

@@ -14,6 +14,32 @@ const LONGEST_WAIT: u64 = 600;
 /// The connection could not be made, so nothing was sent.
 const CONNECT_WAIT: u64 = 5;
 
+/// Whether a call was refused because we call too often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limited {
+    No,
+    Yes,
+    /// Without a wait that makes sense.
+    Oddly,
+}
+
+/// Whether the crate's `error` is a refusal because of our speed.
+pub(super) fn limit(error: &SlackClientError) -> Limited {
+    match error {
+        SlackClientError::RateLimitError(error) => match error.retry_after {
+            Some(wait) if (1..=LONGEST_WAIT).contains(&wait.as_secs()) => Limited::Yes,
+            _ => Limited::Oddly,
+        },
+        SlackClientError::ApiError(error) if is_limit(&error.code) => Limited::Oddly,
+        SlackClientError::HttpError(error) if error.status_code.as_u16() == 429 => Limited::Oddly,
+        _ => Limited::No,
+    }
+}
+
+fn is_limit(code: &str) -> bool {
+    matches!(code, "ratelimited" | "rate_limited")
+}
+
 /// What to do after the crate's `error`.
 pub(super) fn from_client(error: &SlackClientError) -> SendError {
     match error {
@@ -58,7 +84,7 @@ pub(super) fn limited(wait: Option<u64>) -> SendError {
 pub(super) fn from_code(code: &str) -> SendError {
     let code = readable(code);
     match code.as_str() {
-        "ratelimited" | "rate_limited" => SendError::Later { after: DEFAULT_WAIT },
+        code if is_limit(code) => SendError::Later { after: DEFAULT_WAIT },
         // A limit of the workspace's plan; it does not lift within minutes.
         "message_limit_exceeded" => SendError::Later { after: 3600 },
         "team_added_to_org" | "org_login_required" | "external_channel_migrating" => {
@@ -74,6 +100,7 @@ pub(super) fn from_code(code: &str) -> SendError {
         | "users_not_found"
         | "user_not_visible"
         | "cannot_dm_bot"
+        | "is_bot"
         | "channel_not_found"
         | "invalid_user_combination"
         | "app_access_restricted" => SendError::Gone { code },
@@ -101,7 +128,7 @@ pub(super) fn is_about_blocks(error: &SendError) -> bool {
 /// The code for logs; the class where there is none.
 pub(super) fn code(error: &SendError) -> &str {
     match error {
-        SendError::Later { .. } => "ratelimited",
+        SendError::Later { .. } => "not_now",
         SendError::Unknown => "unknown",
         SendError::Gone { code } | SendError::Halt { code } | SendError::Never { code } => code,
     }
@@ -140,7 +167,7 @@ mod tests {
             ),
             (
                 "Gone",
-                "user_disabled user_not_found users_not_found user_not_visible cannot_dm_bot \
+                "user_disabled user_not_found users_not_found user_not_visible cannot_dm_bot is_bot \
                  channel_not_found invalid_user_combination app_access_restricted",
             ),
             (

@@ -82,7 +82,7 @@ impl Loopback {
             api_url: format!("{}/api", self.url),
             bot_token: Token::new("xoxb-bot"),
             app_token: Token::new("xapp-app"),
-            pace,
+            pace: Arc::new(pace),
         })
         .unwrap()
     }

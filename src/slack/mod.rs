@@ -7,6 +7,7 @@
 //! addresses of sockets that are as good as tokens: every log filter must hold `slack_morphism=off`.
 
 pub mod client;
+pub mod figures;
 pub mod inbound;
 pub mod manifest;
 pub mod pace;

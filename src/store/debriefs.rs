@@ -397,16 +397,17 @@ impl Tx<'_> {
     }
 
     /// When something planned, reminded or expiring next needs us, of people who can be reached.
-    pub fn next_due_at(&self) -> anyhow::Result<Option<Timestamp>> {
+    pub fn next_due_at(&self, after: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let next: Option<i64> = self
             .0
             .prepare_cached(
                 "SELECT min(at) FROM (
-                    SELECT min(due_at) AS at FROM debrief WHERE state = 'planned'
+                    SELECT min(due_at) AS at FROM debrief
+                    WHERE state = 'planned' AND due_at > ?1
                     UNION ALL SELECT min(remind_at) FROM debrief WHERE state = 'asked'
                     UNION ALL SELECT min(expires_at) FROM debrief WHERE state = 'asked')",
             )?
-            .query_row([], |row| row.get(0))
+            .query_row([seconds(after)], |row| row.get(0))
             .context("find what is due next")?;
         Ok(next.map(moment))
     }

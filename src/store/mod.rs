@@ -21,6 +21,7 @@ pub mod meetings;
 pub mod outbox;
 pub mod people;
 pub mod place;
+pub mod rates;
 mod readers;
 mod rescue;
 pub mod restore;

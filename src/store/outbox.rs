@@ -3,9 +3,12 @@
 //! `queued → sending → sent | failed | dropped`, and `uncertain` where Slack fell silent after we
 //! wrote: such a row is looked up in the conversation before it is sent again. A row in `sending`
 //! at start-up belongs to a process that died, so it is uncertain too.
+//!
+//! A row's *lane* says who goes first; a [`Queue`] is the lanes that wait for the same thing, so
+//! that what Slack makes wait holds up nothing else. Every claim is a walk down one index.
 
 use anyhow::Context;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Row, named_params};
 
 use super::{Tx, moment, seconds};
@@ -46,6 +49,51 @@ impl OutKind {
     pub fn is_post(self) -> bool {
         !matches!(self, Self::Refresh | Self::Home)
     }
+
+    fn lane(self) -> i64 {
+        match self {
+            Self::Note => FIRST,
+            Self::Prompt => 1,
+            Self::Reminder => 2,
+            Self::Digest => DIGESTS,
+            Self::Refresh => EDITS,
+            Self::Home => HOMES,
+        }
+    }
+}
+
+/// Somebody has just done something and looks at the screen.
+const FIRST: i64 = 0;
+const DIGESTS: i64 = 3;
+const EDITS: i64 = 10;
+const HOMES: i64 = 20;
+const ASIDE: i64 = 30;
+/// A digest that questions kept waiting this long goes first, so that it is there within six hours.
+const DIGESTS_WAIT: SignedDuration = SignedDuration::from_hours(5);
+
+/// Rows that wait for the same thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// New messages: answers to somebody, questions as they fell due, reminders, digests.
+    Posts,
+    /// Messages that are to look different.
+    Edits,
+    Homes,
+    /// Posts that need another call first: a look, or a conversation that is not open yet.
+    Aside,
+}
+
+impl Queue {
+    pub const ALL: [Self; 4] = [Self::Posts, Self::Edits, Self::Homes, Self::Aside];
+
+    fn lanes(self) -> &'static [i64] {
+        match self {
+            Self::Posts => &[FIRST, 1, 2, DIGESTS],
+            Self::Edits => &[EDITS],
+            Self::Homes => &[HOMES],
+            Self::Aside => &[ASIDE],
+        }
+    }
 }
 
 /// A claimed row.
@@ -59,11 +107,23 @@ pub struct OutRow {
     pub person: PersonId,
     pub body: String,
     pub created_at: Timestamp,
+    /// When it was first tried: it cannot stand there from before.
     pub first_started_at: Timestamp,
+    /// When its fate became unknown, the last time: it may still arrive for a while after that.
+    pub doubted_at: Option<Timestamp>,
     /// Its fate is unknown: look before sending.
     pub uncertain: bool,
     pub attempts: u32,
     pub at: Option<MessageRef>,
+}
+
+/// Messages given up for one reason.
+#[derive(Debug, Clone)]
+pub struct GivenUp {
+    /// Slack's code, or ours.
+    pub code: String,
+    pub count: u64,
+    pub first_at: Timestamp,
 }
 
 /// How the queue is doing.
@@ -88,18 +148,30 @@ impl Tx<'_> {
         self.0
             .prepare_cached(
                 "INSERT INTO outbox (delivery_key, kind, subject, seq, person_id, body, state,
-                    created_at, not_before)
+                    created_at, not_before, lane)
                  SELECT key || '-' || :kind || '-' || :subject || '-' || :seq, :kind, :subject,
-                    :seq, :person, :body, 'queued', :now, :now
+                    :seq, :person, :body, 'queued', :now, :now, :lane
                  FROM installation
                  WHERE true
                  ON CONFLICT DO NOTHING",
             )?
             .execute(named_params! {
                 ":kind": kind.as_str(), ":subject": subject, ":seq": seq, ":person": person.0,
-                ":body": body, ":now": seconds(now),
+                ":body": body, ":now": seconds(now), ":lane": kind.lane(),
             })
             .context("queue a message")?;
+        Ok(())
+    }
+
+    /// Somebody asked for this one just now: it goes before what only fell due.
+    pub fn send_first(&self, kind: OutKind, subject: i64, seq: &str) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached(
+                "UPDATE outbox SET lane = ?4
+                 WHERE kind = ?1 AND subject = ?2 AND seq = ?3 AND state = 'queued'",
+            )?
+            .execute((kind.as_str(), subject, seq, FIRST))
+            .context("hurry a message")?;
         Ok(())
     }
 
@@ -124,19 +196,32 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Claims what is due: people waiting for an update first, digests last.
-    pub fn claim_due(&self, now: Timestamp, most: u32) -> anyhow::Result<Vec<OutRow>> {
-        let mut statement = self.0.prepare_cached(
+    /// Claims up to `most` rows of a queue that are due, in the order in which they go.
+    pub fn claim_due(
+        &self,
+        queue: Queue,
+        now: Timestamp,
+        most: usize,
+    ) -> anyhow::Result<Vec<OutRow>> {
+        let mut select = self.0.prepare_cached(
             "SELECT id, delivery_key, kind, subject, seq, person_id, body, created_at,
-                first_started_at, state, attempts, channel, ts
+                first_started_at, doubted_at, state, attempts, channel, ts
              FROM outbox
-             WHERE state IN ('queued', 'uncertain') AND not_before <= ?1
-             ORDER BY CASE kind WHEN 'refresh' THEN 0 WHEN 'note' THEN 0 WHEN 'prompt' THEN 1
-                WHEN 'reminder' THEN 2 WHEN 'home' THEN 3 ELSE 4 END, not_before, id
-             LIMIT ?2",
+             WHERE state IN ('queued', 'uncertain') AND lane = ?1 AND not_before <= ?2
+             ORDER BY not_before, id
+             LIMIT ?3",
         )?;
-        let rows = statement.query_map((seconds(now), most), |row| row_from(row, now))?;
-        let rows: Vec<OutRow> = rows.collect::<rusqlite::Result<_>>().context("claim messages")?;
+        if queue == Queue::Posts {
+            self.hurry_old_digests(now)?;
+        }
+        let mut rows: Vec<OutRow> = Vec::new();
+        for lane in queue.lanes() {
+            let left = most - rows.len();
+            let found = select.query_map((lane, seconds(now), left), |row| row_from(row, now))?;
+            for row in found {
+                rows.push(row.context("claim messages")?);
+            }
+        }
         let mut claim = self.0.prepare_cached(
             "UPDATE outbox SET state = 'sending', attempts = attempts + 1,
                 first_started_at = coalesce(first_started_at, ?2)
@@ -148,24 +233,41 @@ impl Tx<'_> {
         Ok(rows)
     }
 
-    /// When a row is to be sent next.
-    pub fn next_delivery_at(&self) -> anyhow::Result<Option<Timestamp>> {
-        let next: Option<i64> = self
-            .0
+    fn hurry_old_digests(&self, now: Timestamp) -> anyhow::Result<()> {
+        self.0
             .prepare_cached(
-                "SELECT min(not_before) FROM outbox WHERE state IN ('queued', 'uncertain')",
+                "UPDATE outbox SET lane = ?3
+                 WHERE state IN ('queued', 'uncertain') AND lane = ?1 AND not_before <= ?2",
             )?
-            .query_row([], |row| row.get(0))
-            .context("find the next message")?;
+            .execute((DIGESTS, seconds(now - DIGESTS_WAIT), FIRST))
+            .context("hurry old digests")?;
+        Ok(())
+    }
+
+    /// When a row of a queue is to be sent next.
+    pub fn next_delivery_at(&self, queue: Queue) -> anyhow::Result<Option<Timestamp>> {
+        let mut select = self.0.prepare_cached(
+            "SELECT min(not_before) FROM outbox
+             WHERE state IN ('queued', 'uncertain') AND lane = ?1",
+        )?;
+        let mut next: Option<i64> = None;
+        for lane in queue.lanes() {
+            let at: Option<i64> =
+                select.query_row([lane], |row| row.get(0)).context("find the next message")?;
+            next = next.into_iter().chain(at).min();
+        }
         Ok(next.map(moment))
     }
 
-    /// Rows that a dead process was sending: nobody knows their fate.
+    /// Rows that a dead process was sending: nobody knows their fate. What it wrote last may still
+    /// be on its way.
     pub fn doubt_orphans(&self, now: Timestamp) -> anyhow::Result<usize> {
         self.0
             .execute(
-                "UPDATE outbox SET state = 'uncertain', not_before = ?1 WHERE state = 'sending'",
-                [seconds(now)],
+                "UPDATE outbox SET state = 'uncertain', not_before = ?1, doubted_at = ?1,
+                    lane = CASE WHEN kind IN ('refresh', 'home') THEN lane ELSE ?2 END
+                 WHERE state = 'sending'",
+                (seconds(now), ASIDE),
             )
             .context("find orphaned messages")
     }
@@ -188,19 +290,87 @@ impl Tx<'_> {
         self.finish(id, "queued", Some(at), None)
     }
 
-    /// Nobody knows whether it was sent; look then.
-    pub fn doubt(&self, id: i64, at: Timestamp) -> anyhow::Result<()> {
-        self.finish(id, "uncertain", Some(at), None)
+    /// It was not tried: it keeps its place, and the attempt does not count.
+    pub fn put_back(&self, row: &OutRow) -> anyhow::Result<()> {
+        let state = if row.uncertain { "uncertain" } else { "queued" };
+        self.0
+            .prepare_cached(
+                "UPDATE outbox SET state = ?2, attempts = ?3
+                 WHERE id = ?1 AND state = 'sending'",
+            )?
+            .execute((row.id, state, row.attempts))
+            .context("put a message back")?;
+        Ok(())
+    }
+
+    /// It needs another call first, so it must not hold up those that do not.
+    pub fn set_aside(&self, row: &OutRow) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("UPDATE outbox SET lane = ?2 WHERE id = ?1")?
+            .execute((row.id, ASIDE))
+            .context("set a message aside")?;
+        self.put_back(row)
+    }
+
+    /// Nobody knows whether it was sent since `doubted_at`; look then. `problem` is why a look was
+    /// refused.
+    pub fn doubt(
+        &self,
+        id: i64,
+        doubted_at: Timestamp,
+        look_at: Timestamp,
+        problem: Option<&str>,
+    ) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached(
+                "UPDATE outbox SET lane = ?2, doubted_at = ?3 WHERE id = ?1 AND state = 'sending'",
+            )?
+            .execute((id, ASIDE, seconds(doubted_at)))
+            .context("doubt a message")?;
+        self.finish(id, "uncertain", Some(look_at), problem)
     }
 
     /// It will never be sent.
-    pub fn give_up(&self, id: i64, code: &str) -> anyhow::Result<()> {
-        self.finish(id, "failed", None, Some(code))
+    pub fn give_up(&self, id: i64, code: &str, now: Timestamp) -> anyhow::Result<()> {
+        self.finish(id, "failed", Some(now), Some(code))
     }
 
     /// It is no longer wanted.
     pub fn drop_message(&self, id: i64) -> anyhow::Result<()> {
         self.finish(id, "dropped", None, None)
+    }
+
+    /// Why messages were given up since then, the most frequent reason first.
+    pub fn given_up_since(&self, since: Timestamp) -> anyhow::Result<Vec<GivenUp>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT coalesce(problem, 'unknown'), count(*), min(not_before) FROM outbox
+             WHERE state = 'failed' AND not_before > ?1 GROUP BY 1 ORDER BY 2 DESC, 1",
+        )?;
+        let rows = statement.query_map([seconds(since)], |row| {
+            Ok(GivenUp { code: row.get(0)?, count: row.get(1)?, first_at: moment(row.get(2)?) })
+        })?;
+        rows.collect::<rusqlite::Result<_>>().context("count messages given up")
+    }
+
+    /// Whether there is such a row, whatever became of it.
+    pub fn was_queued(&self, kind: OutKind, subject: i64, seq: &str) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached("SELECT 1 FROM outbox WHERE kind = ?1 AND subject = ?2 AND seq = ?3")?
+            .exists((kind.as_str(), subject, seq))
+            .context("look for a message")
+    }
+
+    /// Messages whose fate cannot be found out, and since when the oldest of them waits.
+    pub fn unknowable(&self) -> anyhow::Result<Option<(u64, Timestamp)>> {
+        let (count, since): (u64, Option<i64>) = self
+            .0
+            .prepare_cached(
+                "SELECT count(*), min(doubted_at) FROM outbox
+                 WHERE state = 'uncertain' AND problem IS NOT NULL",
+            )?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .context("count messages of unknown fate")?;
+        Ok(since.map(|since| (count, moment(since))))
     }
 
     /// A click proves that an uncertain post exists: adopts where it stands.
@@ -237,18 +407,22 @@ impl Tx<'_> {
     }
 
     pub fn outbox_health(&self) -> anyhow::Result<OutboxHealth> {
+        // One count an index; together they would be a walk over everything ever sent.
         self.0
             .prepare_cached(
-                "SELECT coalesce(sum(state IN ('queued', 'sending')), 0),
-                    coalesce(sum(state = 'uncertain'), 0),
-                    (SELECT count(*) FROM outbox WHERE state = 'failed')
-                 FROM outbox WHERE state IN ('queued', 'sending', 'uncertain')",
+                "SELECT
+                    (SELECT count(*) FROM outbox WHERE state = 'sending'),
+                    (SELECT count(*) FROM outbox
+                     WHERE state IN ('queued', 'uncertain') AND state = 'queued'),
+                    (SELECT count(*) FROM outbox
+                     WHERE state IN ('queued', 'uncertain') AND state = 'uncertain'),
+                    (SELECT count(*) FROM outbox WHERE state = 'failed')",
             )?
             .query_row([], |row| {
                 Ok(OutboxHealth {
-                    queued: row.get(0)?,
-                    uncertain: row.get(1)?,
-                    failed: row.get(2)?,
+                    queued: row.get::<_, u64>(0)? + row.get::<_, u64>(1)?,
+                    uncertain: row.get(2)?,
+                    failed: row.get(3)?,
                 })
             })
             .context("count messages")
@@ -290,6 +464,7 @@ fn row_from(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<OutRow> {
         body: row.get("body")?,
         created_at: moment(row.get("created_at")?),
         first_started_at: row.get::<_, Option<i64>>("first_started_at")?.map_or(now, moment),
+        doubted_at: row.get::<_, Option<i64>>("doubted_at")?.map(moment),
         uncertain: state == "uncertain",
         attempts: row.get("attempts")?,
         at: channel.zip(ts).map(|(channel, ts)| MessageRef { channel, ts }),

@@ -254,6 +254,35 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// People who can be written to and whose conversation is not open yet.
+    pub fn people_to_open(&self, now: Timestamp, most: u32) -> anyhow::Result<Vec<Person>> {
+        self.people(
+            "SELECT {} FROM person
+             WHERE is_active = 1 AND standing = 'member' AND channel IS NULL AND open_at <= ?1
+             ORDER BY open_at LIMIT ?2",
+            (seconds(now), most),
+        )
+    }
+
+    /// Postpones the opening of a conversation.
+    pub fn open_later(&self, person: PersonId, at: Timestamp) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached("UPDATE person SET open_at = ?2 WHERE id = ?1")?
+            .execute((person.0, seconds(at)))
+            .context("postpone the opening of a conversation")?;
+        Ok(())
+    }
+
+    /// Who hears of trouble.
+    pub fn admins(&self) -> anyhow::Result<Vec<PersonId>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id FROM person
+             WHERE is_active = 1 AND is_admin = 1 AND standing = 'member' ORDER BY id",
+        )?;
+        let rows = statement.query_map([], |row| row.get(0).map(PersonId))?;
+        rows.collect::<rusqlite::Result<_>>().context("list administrators")
+    }
+
     pub fn set_channel(&self, person: PersonId, channel: &str) -> anyhow::Result<()> {
         self.0
             .prepare_cached("UPDATE person SET channel = ?2 WHERE id = ?1 AND is_active = 1")?

@@ -24,10 +24,11 @@ use super::wal;
 pub(super) const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 3] = [
+pub const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_audit.sql"),
     include_str!("../../migrations/0003_upkeep.sql"),
+    include_str!("../../migrations/0004_pacing.sql"),
 ];
 
 const EVERY_CONNECTION: &str = "

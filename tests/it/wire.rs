@@ -39,7 +39,7 @@ async fn a_message_that_never_arrived_is_sent_again_after_a_look() {
     world.playground.fault("chat.postMessage", Fault::CutBefore);
     world.turn_to("2026-03-10T14:50").await;
     assert!(world.conversation(MAYA).is_empty());
-    for _ in 0..4 {
+    for _ in 0..5 {
         world.pass(SignedDuration::from_secs(31)).await;
     }
     assert_eq!(world.conversation(MAYA).len(), 1);
@@ -82,8 +82,8 @@ async fn being_told_to_wait_delays_and_loses_nothing() {
     world.playground.fault("chat.postMessage", Fault::RateLimited(30));
     world.turn_to("2026-03-10T14:50").await;
     assert!(world.conversation(MAYA).is_empty());
-    world.pass(SignedDuration::from_secs(31)).await;
-    world.pass(SignedDuration::from_secs(31)).await;
+    world.pass(SignedDuration::from_secs(40)).await;
+    world.pass(SignedDuration::from_secs(40)).await;
     assert_eq!(world.conversation(MAYA).len(), 1);
 }
 
@@ -96,7 +96,7 @@ async fn an_outage_delays_and_loses_nothing() {
     }
     world.turn_to("2026-03-10T14:50").await;
     for _ in 0..8 {
-        world.pass(SignedDuration::from_secs(61)).await;
+        world.pass(SignedDuration::from_secs(130)).await;
     }
     assert_eq!(world.conversation(MAYA).len(), 1);
 }

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     running: Option<Running>,
     more_config: String,
+    /// How the next bot that starts paces itself.
+    pub(crate) pace: fn() -> Pace,
 }
 
 /// An entry of a calendar: everything after `BEGIN:VEVENT`.
@@ -102,9 +104,18 @@ impl World {
 
     /// The same before the bot was started.
     pub(crate) async fn asleep(entries: &[String], config: &str) -> Self {
+        Self::asleep_among(vec![], entries, config).await
+    }
+
+    /// The same in a workspace with more people.
+    pub(crate) async fn asleep_among(
+        others: Vec<Member>,
+        entries: &[String],
+        config: &str,
+    ) -> Self {
         install_tls();
         let clock = Arc::new(TurnableClock::standing(local("2026-03-10T13:30")));
-        let people = [
+        let mut people = vec![
             member(MAYA, "Maya Brandt"),
             member(TOM, "Tom Okafor"),
             member(LEO, "Leo Marsh"),
@@ -117,11 +128,12 @@ impl World {
             member("U0LENA", "Lena Gone"),
             member("U0SVEN", "Sven Stranger"),
         ];
+        people.extend(others);
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             workspace: "Own".into(),
             zone: ZONE.into(),
-            people: people.into(),
+            people,
             stops: vec![],
             commands: COMMANDS.iter().map(|name| ((*name).into(), String::new())).collect(),
             shortcuts: vec![(LOG_SHORTCUT.into(), "Log".into())],
@@ -135,6 +147,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             running: None,
             more_config: config.to_owned(),
+            pace: Pace::unlimited,
         };
         world.set_calendar("maya.ics", entries);
         world.set_calendar("tom.ics", &[]);
@@ -194,7 +207,7 @@ impl World {
     pub(crate) async fn try_start(&mut self) -> anyhow::Result<()> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         self.running =
-            Some(Running::start(&self.config(), &self.secrets(), clock, Pace::unlimited()).await?);
+            Some(Running::start(&self.config(), &self.secrets(), clock, (self.pace)()).await?);
         Ok(())
     }
 

@@ -18,7 +18,8 @@ use serde_json::json;
 
 use self::send::Destination;
 use super::api::{Api, CALL, Call, Done, TRIGGERED};
-use super::pace::Pace;
+use super::figures::MethodFigures;
+use super::pace::{Lane, Pace};
 use super::views;
 use crate::domain::debrief::MessageRef;
 use crate::domain::roster::ChatId;
@@ -33,7 +34,7 @@ pub struct SlackSettings {
     pub api_url: String,
     pub bot_token: Token,
     pub app_token: Token,
-    pub pace: Pace,
+    pub pace: Arc<Pace>,
 }
 
 /// A secret that does not show when printed.
@@ -96,6 +97,30 @@ impl SlackMessenger {
             warned_of_dnd: AtomicBool::new(false),
         })
     }
+
+    /// How calling Slack goes.
+    pub fn figures(&self) -> Vec<MethodFigures> {
+        self.api.figures()
+    }
+
+    /// Our pace, whose learnt rates are to be kept.
+    pub fn pace(&self) -> Arc<Pace> {
+        Arc::clone(self.api.pace())
+    }
+
+    /// Slack's word that an account is inactive may mean ours or theirs: ours is asked about.
+    async fn whose_account<T>(&self, result: Result<T, SendError>) -> Result<T, SendError> {
+        match result {
+            Err(SendError::Halt { code }) if code == "account_inactive" => {
+                match self.api.who_am_i().await {
+                    Ok(_) => Err(SendError::Gone { code }),
+                    Err(SendError::Halt { code }) => Err(SendError::Halt { code }),
+                    Err(_) => Err(SendError::Later { after: 30 }),
+                }
+            }
+            other => other,
+        }
+    }
 }
 
 #[async_trait]
@@ -109,13 +134,14 @@ impl Messenger for SlackMessenger {
     async fn conversation(&self, person: &ChatId) -> Result<String, SendError> {
         let call = Call::new("conversations.open");
         let body = json!({"users": person.0});
-        let opened: Opened = self.api.post(call, &body).await?;
-        Ok(opened.channel.id)
+        let opened: Result<Opened, SendError> = self.api.post(call, &body).await;
+        Ok(self.whose_account(opened).await?.channel.id)
     }
 
     async fn post(&self, channel: &str, card: &Card, key: &str) -> Result<MessageRef, SendError> {
-        let to = Destination::New { channel, key };
-        let posted = self.show(&views::card(card), to).await?;
+        let to = Destination::New { channel, key, lane: lane(card) };
+        let posted = self.show(&views::card(card), to).await;
+        let posted = self.whose_account(posted).await?;
         Ok(MessageRef { channel: posted.channel, ts: posted.ts })
     }
 
@@ -137,7 +163,8 @@ impl Messenger for SlackMessenger {
     }
 
     async fn edit(&self, at: &MessageRef, card: &Card) -> Result<(), SendError> {
-        self.show(&views::card(card), Destination::Existing(at)).await.map(|_| ())
+        let shown = self.show(&views::card(card), Destination::Existing(at)).await;
+        self.whose_account(shown).await.map(|_| ())
     }
 
     async fn open(&self, trigger: &Trigger, modal: &Modal) -> Result<ViewId, SendError> {
@@ -190,6 +217,14 @@ impl Messenger for SlackMessenger {
             }
         }
         Ok(all)
+    }
+}
+
+/// A digest has time; somebody is asked or answered by the rest.
+fn lane(card: &Card) -> Lane {
+    match card {
+        Card::Digest(_) => Lane::Background,
+        Card::Prompt(_) | Card::Note(_) => Lane::Questions,
     }
 }
 

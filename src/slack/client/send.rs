@@ -11,6 +11,7 @@ use crate::domain::debrief::MessageRef;
 use crate::ports::SendError;
 use crate::slack::api::Call;
 use crate::slack::errors;
+use crate::slack::pace::Lane;
 use crate::slack::views::Look;
 
 /// How far behind ours Slack's clock may be when we look for a message.
@@ -21,14 +22,14 @@ const MOST_PAGES: usize = 20;
 /// Where a message goes: a new one, or one that is there.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Destination<'a> {
-    New { channel: &'a str, key: &'a str },
+    New { channel: &'a str, key: &'a str, lane: Lane },
     Existing(&'a MessageRef),
 }
 
 impl<'a> Destination<'a> {
     fn call(self) -> Call<'a> {
         match self {
-            Self::New { channel, .. } => Call::to(channel, "chat.postMessage"),
+            Self::New { channel, lane, .. } => Call::to(channel, "chat.postMessage").in_lane(lane),
             Self::Existing(at) => Call::to(&at.channel, "chat.update"),
         }
     }
@@ -37,7 +38,7 @@ impl<'a> Destination<'a> {
     /// edit, they stay as they are.
     fn body(self, look: &Look) -> Value {
         match self {
-            Self::New { channel, key } => json!({
+            Self::New { channel, key, .. } => json!({
                 "channel": channel,
                 "text": look.text,
                 "blocks": look.blocks,

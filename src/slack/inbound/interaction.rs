@@ -68,8 +68,12 @@ fn tapped(payload: &Value) -> Option<(Vec<String>, What)> {
     Some((vec![key], what))
 }
 
+/// Where a lasting message stands; what only one person sees stands nowhere.
 fn message(payload: &Value) -> Option<MessageRef> {
     let container = &payload["container"];
+    if container["is_ephemeral"] == true {
+        return None;
+    }
     let channel = word(container, "channel_id").or_else(|| word(&payload["channel"], "id"))?;
     let ts = word(container, "message_ts").or_else(|| word(&payload["message"], "ts"))?;
     Some(MessageRef { channel: channel.to_owned(), ts: ts.to_owned() })

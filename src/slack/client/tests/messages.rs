@@ -79,6 +79,45 @@ async fn the_fate_of_a_post_is_told_as_it_is() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn f11_a_post_that_nobody_answers_is_of_unknown_fate_and_not_repeated() {
+    let slack = Loopback::start().await;
+    slack.will_answer("chat.postMessage", Answer::Never);
+    let sent = slack.messenger().post("D1", &note("x"), "k").await;
+    assert_eq!(sent, Err(SendError::Unknown));
+    assert_eq!(slack.requests("chat.postMessage").len(), 1);
+}
+
+#[tokio::test]
+async fn f09_a_wait_that_makes_no_sense_is_not_believed() {
+    for (said, waits) in
+        [("soon", 30), ("-5", 30), ("", 30), ("0", 1), ("99999", 600), ("1e9", 30), ("45", 45)]
+    {
+        let headers: &'static [(&str, &str)] =
+            vec![("retry-after", said), ("content-type", "text/plain")].leak();
+        let slack = Loopback::start().await;
+        slack.will_answer("chat.postMessage", Answer::Status(429, headers, ""));
+        let messenger = slack.messenger();
+        let sent = messenger.post("D1", &note("x"), "k").await;
+        assert_eq!(sent, Err(SendError::Later { after: waits }), "{said:?}");
+        let figures = messenger.figures();
+        assert_eq!((figures[0].rate_limited, figures[0].requests["ratelimited"]), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn f14_an_inactive_account_may_be_theirs_or_ours() {
+    let code = || "account_inactive".to_owned();
+    let slack = Loopback::start().await;
+    slack.will_say("chat.postMessage", no("account_inactive"));
+    let theirs = slack.messenger().post("D1", &note("x"), "k").await;
+    assert_eq!(theirs, Err(SendError::Gone { code: code() }));
+    slack.will_say("chat.postMessage", no("account_inactive"));
+    slack.will_say("auth.test", no("account_inactive"));
+    let ours = slack.messenger().post("D1", &note("x"), "k").await;
+    assert_eq!(ours, Err(SendError::Halt { code: code() }));
+}
+
 #[tokio::test]
 async fn nothing_is_sent_where_nobody_listens() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -88,7 +127,7 @@ async fn nothing_is_sent_where_nobody_listens() {
         api_url: url,
         bot_token: Token::new("xoxb-1"),
         app_token: Token::new("xapp-1"),
-        pace: Pace::unlimited(),
+        pace: Arc::new(Pace::unlimited()),
     })
     .unwrap();
     let sent = messenger.post("D1", &note("x"), "k").await;
@@ -105,7 +144,7 @@ async fn a_429_keeps_us_from_asking_again_too_soon() {
     let first = messenger.edit(&at(), &note("x")).await;
     assert_eq!(first, Err(SendError::Later { after: 90 }));
     let second = messenger.edit(&at(), &note("x")).await;
-    assert!(matches!(second, Err(SendError::Later { after: 85..=91 })), "{second:?}");
+    assert!(matches!(second, Err(SendError::Later { after: 90..=93 })), "{second:?}");
     assert_eq!(slack.requests("chat.update").len(), 1);
 }
 

@@ -96,6 +96,19 @@ fn a_button_on_the_home_tab() {
 }
 
 #[test]
+fn what_only_one_person_sees_stands_nowhere() {
+    let control = Control::Answer { debrief: DebriefId(7) };
+    let mut payload = press(&button(&control));
+    let at = |payload: &Value| match envelope(&interaction(payload)).inbound.what {
+        What::Tap(tap) => tap.message,
+        other => panic!("{other:?}"),
+    };
+    assert!(at(&payload).is_some());
+    payload["container"]["is_ephemeral"] = json!(true);
+    assert_eq!(at(&payload), None, "a click there proves nothing about a prompt");
+}
+
+#[test]
 fn a_choice_that_rewords_the_form() {
     let action = json!({"type": "radio_buttons", "action_id": "v", "block_id": "outcome",
         "selected_option": {"value": "no"}, "action_ts": "1795446010.123456"});
