@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::faults::Fault;
 use super::server::Inner;
 use super::state::{BOT, BOT_NAME, BOT_USER, Call, Slack, TEAM};
-use super::{messages, people, socket, views};
+use super::{delivery, messages, people, views};
 
 /// Methods, and the scope that the bot token needs for each.
 const SCOPES: [(&str, &str); 18] = [
@@ -176,7 +176,7 @@ pub(super) async fn call(
         Err(refused) => return refused.into_response(),
     };
     for event in done.events {
-        socket::deliver_event(&inner, event);
+        delivery::deliver_event(&inner, event);
     }
     match &fault {
         Some(Fault::Slow(wait)) => tokio::time::sleep(*wait).await,

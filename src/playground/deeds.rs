@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::delivery::{Acknowledged, deliver, deliver_event};
 use super::server::Inner;
-use super::socket::{Acknowledged, deliver, deliver_event};
 use super::state::{APP, Message, Slack, TEAM};
 use super::views::{self, Whole};
 use super::{messages, people};
@@ -80,7 +80,7 @@ pub(super) async fn act(
         }
         payload
     };
-    Some(deliver(inner, "interactive", payload).await != Acknowledged::No)
+    Some(deliver(inner, "interactive", payload).await.is_yes())
 }
 
 /// Sends the topmost form off.
@@ -100,7 +100,7 @@ pub(super) async fn submit(
     };
     let acknowledged = deliver(inner, "interactive", payload).await;
     let submitted = match acknowledged {
-        Acknowledged::No => Submitted::Timeout,
+        Acknowledged::No(_) => Submitted::Timeout,
         Acknowledged::Yes(answer) if answer["response_action"] == "errors" => {
             let errors = answer["errors"].as_object().cloned().unwrap_or_default();
             let lines = errors
@@ -160,7 +160,7 @@ pub(super) async fn command(inner: &Arc<Inner>, person: &str, typed: &str) -> bo
         (payload, answer)
     };
     match deliver(inner, "slash_commands", payload).await {
-        Acknowledged::No => false,
+        Acknowledged::No(_) => false,
         Acknowledged::Yes(message) => {
             if message.is_object() {
                 // A message in the acknowledgement is shown like one sent afterwards.
@@ -274,7 +274,7 @@ pub(super) async fn shortcut(inner: &Arc<Inner>, person: &str, callback_id: &str
         payload["action_ts"] = json!(slack.ts(now));
         payload
     };
-    deliver(inner, "interactive", payload).await != Acknowledged::No
+    deliver(inner, "interactive", payload).await.is_yes()
 }
 
 /// Somebody's profile changed.

@@ -219,20 +219,23 @@ impl Playground {
 
     /// The next deliveries come twice.
     pub fn deliver_twice(&self, next: u32) {
-        self.inner.sockets.deliver_twice(next);
+        self.inner.deliveries.deliver_twice(next);
     }
 
     /// Keeps deliveries back until [`Playground::release_reversed`].
     pub fn hold_deliveries(&self) {
-        self.inner.sockets.hold();
+        self.inner.deliveries.hold();
     }
 
     pub fn release_reversed(&self) {
-        self.inner.sockets.release_reversed();
+        self.inner.deliveries.release_reversed();
     }
 
-    /// Waits until at least `count` sockets are open.
+    /// Waits until at least `count` sockets are open, if there are to be any.
     pub async fn connected(&self, count: usize) -> anyhow::Result<()> {
+        if self.inner.deliveries.is_posting() {
+            return Ok(());
+        }
         let mut connected = self.inner.sockets.connected();
         let waiting = connected.wait_for(|open| *open >= count);
         let waited = tokio::time::timeout(PATIENCE, waiting).await.map(|waited| waited.is_ok());
@@ -242,7 +245,7 @@ impl Playground {
 
     /// Waits until every delivery was acknowledged or given up.
     pub async fn settled(&self) {
-        let mut outstanding = self.inner.sockets.outstanding();
+        let mut outstanding = self.inner.deliveries.outstanding();
         // After the patience the test's own assertion says what is missing.
         let _ = tokio::time::timeout(PATIENCE, outstanding.wait_for(|count| *count == 0)).await;
     }

@@ -4,12 +4,13 @@
 //! documentation: it knows nothing of the bot, and it is strict about what Slack is strict about
 //! (tokens, scopes, the life of triggers, Block Kit's limits, view hashes). Start with
 //! [`server::Playground`]; what people can do is in [`deeds`], what the Web API answers in
-//! `api`, how events travel in `socket`.
+//! `api`, how events travel in `delivery`.
 
 mod api;
 mod assets;
 pub mod clock;
 pub mod deeds;
+mod delivery;
 pub mod driver;
 pub mod faults;
 pub mod kit;
@@ -17,6 +18,7 @@ mod messages;
 mod people;
 pub mod plain;
 mod play;
+mod post;
 pub mod server;
 mod socket;
 pub mod state;
