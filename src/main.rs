@@ -14,6 +14,7 @@ use debrief::app::{Running, SystemClock, check, demo};
 use debrief::config::secrets::Secrets;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
+use debrief::slack::manifest;
 use debrief::slack::pace::Pace;
 use jiff::civil::Date;
 use tracing_subscriber::EnvFilter;
@@ -62,6 +63,12 @@ enum Command {
     },
     /// Create the store, or bring it up to date.
     Migrate,
+    /// Print the app's manifest, to be pasted at <https://api.slack.com/apps>.
+    Manifest {
+        /// For slack.mode = "http": where Slack reaches this bot, such as <https://debrief.example.com>.
+        #[arg(long, value_name = "ADDRESS")]
+        url: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -91,17 +98,22 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         demo::run(port, out, stop_signal()?).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Manifest { url } = &cli.command {
+        writeln!(out, "{}", manifest::text(url.as_deref())?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = Config::load(&cli.config)?;
     let now = SystemClock.now();
     match cli.command {
         Command::Run => {
             log(config.log.format, config.log.level.as_str())?;
-            let secrets = Secrets::from_env()?;
+            let secrets = Secrets::from_env(config.slack_mode)?;
             return run(&config, &secrets).await;
         }
         Command::Check => {
             log(config.log.format, "off")?;
-            let fine = check::run(&cli.config, &config, Secrets::from_env(), now, out).await?;
+            let secrets = Secrets::from_env(config.slack_mode);
+            let fine = check::run(&cli.config, &config, secrets, now, out).await?;
             return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         Command::Explain { rep, day, json } => {
@@ -110,7 +122,7 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Digest { manager } => tools::digest(&config, &manager, now, out)?,
         Command::Migrate => tools::migrate(&config, now, out)?,
-        Command::Demo { .. } => {}
+        Command::Demo { .. } | Command::Manifest { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -127,6 +139,7 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let refused = tokio::select! {
         () = stop => None,
         code = running.refused() => Some(code),
+        never = renew_when_told(config, &running) => never?,
     };
     tracing::info!("stopping: finishing the work in hand");
     running.stop().await;
@@ -136,6 +149,25 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
             anyhow::bail!("Slack refuses us ({code}): install the app again and renew its tokens")
         }
     }
+}
+
+/// Reads the secrets anew at each SIGHUP. What cannot be used changes nothing.
+async fn renew_when_told(config: &Config, running: &Running) -> anyhow::Result<Option<String>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut told = signal(SignalKind::hangup())?;
+    while told.recv().await.is_some() {
+        let renewed = Secrets::from_env(config.slack_mode)
+            .map_err(anyhow::Error::from)
+            .and_then(|secrets| running.renew(&secrets));
+        match renewed {
+            Ok(()) => tracing::info!("the signing secrets were read anew"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the secrets cannot be used; the old ones stay");
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Ends at Ctrl-C or SIGTERM.

@@ -9,7 +9,7 @@ use super::beat::Waker;
 use super::web::Metrics;
 use crate::flows::{Bot, follow_up, respond};
 use crate::ports::{Clock, Messenger};
-use crate::slack::socket::Handler;
+use crate::slack::desk::Handler;
 
 /// What the listener calls for every delivery; it acknowledges what comes back.
 pub(super) fn handler(

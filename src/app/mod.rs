@@ -25,13 +25,16 @@ use self::roster::RosterFile;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
-use crate::config::secrets::Secrets;
-use crate::config::{CalendarConfig, Config};
+use crate::config::secrets::{DoorKey, Secret, Secrets};
+use crate::config::{CalendarConfig, Config, SlackMode};
 use crate::flows::{Bot, Rules, deliver};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
+use crate::slack::desk::Handler;
+use crate::slack::door::{Door, Health};
+use crate::slack::http::Listener;
 use crate::slack::pace::Pace;
-use crate::slack::socket::{Health, Socket};
+use crate::slack::socket::Socket;
 use crate::store::Store;
 
 /// How long work in hand may take when we are told to stop.
@@ -54,7 +57,7 @@ impl Clock for SystemClock {
 pub struct Running {
     bot: Bot,
     identity: Identity,
-    socket: Arc<Socket>,
+    door: Arc<Door>,
     beats: Beats,
     web: Option<Web>,
     /// What follows acknowledgements.
@@ -96,7 +99,7 @@ impl Running {
             None => None,
         };
         let messenger = Arc::new(messenger(config, secrets, pace)?);
-        let identity = greet(messenger.as_ref()).await?;
+        let identity = greet(messenger.as_ref(), config.slack_mode).await?;
         let bot = Bot {
             store,
             calendar: Arc::new(calendar(config)?),
@@ -115,12 +118,12 @@ impl Running {
             beats.waker(),
             Arc::clone(&metrics),
         );
-        let socket = Arc::new(Socket::start(&messenger, handler).await?);
+        let door = Arc::new(open_door(config, secrets, &messenger, handler, &clock).await?);
         if let Some(web) = &web {
-            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket));
+            web.is_up(Arc::clone(&bot.store), Arc::clone(&door));
         }
         tracing::info!(team = %identity.team_name, "debrief is at work");
-        Ok(Self { bot, identity, socket, beats, web, follow_ups, stopping })
+        Ok(Self { bot, identity, door, beats, web, follow_ups, stopping })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -132,12 +135,12 @@ impl Running {
     }
 
     pub fn health(&self) -> Health {
-        self.socket.health()
+        self.door.health()
     }
 
     /// Waits until Slack refuses us for good, and says with which code.
     pub async fn refused(&self) -> String {
-        self.socket.refused().await
+        self.door.refused().await
     }
 
     /// Wakes every loop: the clock was turned, or something else changed.
@@ -167,6 +170,23 @@ impl Running {
         self.beats.catch_up(&self.follow_ups).await;
     }
 
+    /// Where Slack posts to, if it does.
+    pub fn slack_address(&self) -> Option<std::net::SocketAddr> {
+        self.door.address()
+    }
+
+    /// Takes the signing secrets as they are now: whoever changes them keeps the old one beside the
+    /// new one for a while.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn renew(&self, secrets: &Secrets) -> anyhow::Result<()> {
+        match (&*self.door, &secrets.door) {
+            (Door::Http(listener), DoorKey::Signing(signing)) => listener.accept(&tokens(signing)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where health and metrics are served.
     pub fn web_address(&self) -> Option<std::net::SocketAddr> {
         self.web.as_ref().map(Web::address)
@@ -175,8 +195,8 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, socket, beats, web, follow_ups, stopping, .. } = self;
-        socket.stop().await;
+        let Self { bot, door, beats, web, follow_ups, stopping, .. } = self;
+        door.stop().await;
         stopping.cancel();
         follow_ups.close();
         let finished = tokio::time::timeout(STOP_WITHIN, async {
@@ -200,8 +220,31 @@ fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<S
     SlackMessenger::new(SlackSettings {
         api_url: config.slack_api_url.clone(),
         bot_token: Token::new(secrets.bot_token.reveal()),
-        app_token: Token::new(secrets.app_token.reveal()),
+        app_token: match &secrets.door {
+            DoorKey::AppToken(token) => Some(Token::new(token.reveal())),
+            DoorKey::Signing(_) => None,
+        },
         pace,
+    })
+}
+
+fn tokens(secrets: &[Secret]) -> Vec<Token> {
+    secrets.iter().map(|secret| Token::new(secret.reveal())).collect()
+}
+
+async fn open_door(
+    config: &Config,
+    secrets: &Secrets,
+    messenger: &SlackMessenger,
+    handler: Handler,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Door> {
+    Ok(match (config.slack_mode, &secrets.door) {
+        (SlackMode::Http { listen }, DoorKey::Signing(signing)) => {
+            let (keys, clock) = (tokens(signing), Arc::clone(clock));
+            Door::Http(Listener::start(listen, messenger, &keys, handler, clock).await?)
+        }
+        _ => Door::Socket(Socket::start(messenger, handler).await?),
     })
 }
 
@@ -222,7 +265,7 @@ fn rules(config: &Config) -> Rules {
 }
 
 /// Waits until Slack answers; a refusal is final.
-async fn greet(messenger: &SlackMessenger) -> anyhow::Result<Identity> {
+async fn greet(messenger: &SlackMessenger, mode: SlackMode) -> anyhow::Result<Identity> {
     let mut wait = Duration::from_secs(1);
     loop {
         let error = match messenger.preflight().await {
@@ -235,7 +278,7 @@ async fn greet(messenger: &SlackMessenger) -> anyhow::Result<Identity> {
         match error {
             SendError::Later { after } => wait = wait.max(Duration::from_secs(after)),
             SendError::Unknown => {}
-            refused => return Err(anyhow::Error::new(refused)).context(refusal_help()),
+            refused => return Err(anyhow::Error::new(refused)).context(refusal_help(mode)),
         }
         tracing::warn!(seconds = wait.as_secs(), "Slack does not answer; trying again");
         tokio::time::sleep(wait).await;
@@ -262,7 +305,15 @@ fn check_scopes(identity: &Identity) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn refusal_help() -> &'static str {
-    "Slack refused our tokens. Install the app again and put the new tokens into \
-     DEBRIEF_SLACK_BOT_TOKEN (xoxb-…) and DEBRIEF_SLACK_APP_TOKEN (xapp-…)"
+fn refusal_help(mode: SlackMode) -> &'static str {
+    match mode {
+        SlackMode::Socket => {
+            "Slack refused our tokens. Install the app again and put the new tokens into \
+             DEBRIEF_SLACK_BOT_TOKEN (xoxb-…) and DEBRIEF_SLACK_APP_TOKEN (xapp-…)"
+        }
+        SlackMode::Http { .. } => {
+            "Slack refused our token. Install the app again and put the new token into \
+             DEBRIEF_SLACK_BOT_TOKEN (xoxb-…)"
+        }
+    }
 }

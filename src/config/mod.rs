@@ -24,6 +24,7 @@ use crate::domain::schedule::Schedule;
 pub struct Config {
     /// Without a slash at its end.
     pub slack_api_url: String,
+    pub slack_mode: SlackMode,
     pub store_path: PathBuf,
     pub roster_file: PathBuf,
     pub questions: Questions,
@@ -34,6 +35,15 @@ pub struct Config {
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
     pub log: LogConfig,
+}
+
+/// How Slack reaches us (`slack.mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlackMode {
+    /// Over sockets that we open.
+    Socket,
+    /// Slack posts signed requests to this port, usually through a proxy.
+    Http { listen: SocketAddr },
 }
 
 /// How calendars are read (`[calendar]`).
@@ -65,8 +75,10 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "slack.api_url",
+    "slack.mode",
+    "slack.listen",
     "store.path",
     "roster.file",
     "questions.file",
@@ -115,6 +127,7 @@ impl Config {
                 "https://slack.com/api",
                 values::web_address,
             )?,
+            slack_mode: slack_mode(&file)?,
             store_path: file.text("store.path", "debrief.db", values::path)?,
             roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
             questions: questions(&file)?,
@@ -132,6 +145,14 @@ impl Config {
                 level: file.text("log.level", "info", values::log_level)?,
             },
         })
+    }
+}
+
+fn slack_mode(file: &Document<'_>) -> Result<SlackMode, ConfigError> {
+    let listen = file.text("slack.listen", "127.0.0.1:3000", values::address)?;
+    match file.text("slack.mode", "socket", values::slack_mode)? {
+        "http" => Ok(SlackMode::Http { listen }),
+        _ => Ok(SlackMode::Socket),
     }
 }
 

@@ -32,7 +32,8 @@ pub struct SlackSettings {
     /// `https://slack.com/api`, or another workspace's; `http` is allowed.
     pub api_url: String,
     pub bot_token: Token,
-    pub app_token: Token,
+    /// Only for sockets.
+    pub app_token: Option<Token>,
     pub pace: Pace,
 }
 
@@ -90,7 +91,7 @@ impl SlackMessenger {
     pub fn new(settings: SlackSettings) -> anyhow::Result<Self> {
         let SlackSettings { api_url, bot_token, app_token, pace } = settings;
         Ok(Self {
-            api: Arc::new(Api::new(&api_url, &bot_token, &app_token, pace)?),
+            api: Arc::new(Api::new(&api_url, &bot_token, app_token.as_ref(), pace)?),
             me: OnceLock::new(),
             rung: AtomicUsize::new(0),
             warned_of_dnd: AtomicBool::new(false),

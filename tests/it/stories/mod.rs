@@ -4,4 +4,5 @@ mod answering;
 mod asking;
 mod digest;
 mod history;
+mod over_http;
 mod roster;

@@ -69,7 +69,7 @@ fn every_control_comes_back_from_a_button_and_from_a_menu() {
         let menu = json!({"type": "overflow", "action_id": "more", "action_ts": "1",
             "selected_option": {"text": {"type": "plain_text", "text": "x"}, "value": value}});
         for action in [button(&control), menu] {
-            match envelope(&interaction(&press(&action))).inbound.what {
+            match envelope(&interaction(&press(&action))).delivery.inbound.what {
                 What::Tap(tap) => assert_eq!(tap.control, control),
                 other => panic!("{other:?}"),
             }
@@ -111,7 +111,7 @@ fn a_choice_that_rewords_the_form() {
     Tap(Tap { control: Reworded { debrief: DebriefId(7) }, message: None, view: Some("V1"), trigger: Some(Trigger("t1")), reply_to: None, values: {"outcome": Choice("no")} })
     "#);
     payload["actions"][0]["block_id"] = json!("other");
-    assert_eq!(envelope(&interaction(&payload)).inbound.what, What::Nothing);
+    assert_eq!(envelope(&interaction(&payload)).delivery.inbound.what, What::Nothing);
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn a_submitted_form() {
     T1 U1
     Submitted { form: Answer(DebriefId(7)), values: {"boxes": Ticks(["a", "b"]), "due": Date(2026-11-30), "note": Text("a < b & c"), "outcome": Choice("no")} }
     "#);
-    assert_eq!(envelope(&frame).fields, ["outcome"]);
+    assert_eq!(envelope(&frame).delivery.fields, ["outcome"]);
     let mut again = payload.clone();
     again["trigger_id"] = json!("t2");
-    let key = |payload: &Value| envelope(&interaction(payload)).inbound.keys;
+    let key = |payload: &Value| envelope(&interaction(payload)).delivery.inbound.keys;
     assert_ne!(key(&again), key(&payload), "after an error");
     again["trigger_id"] = json!(null);
     assert_eq!(key(&again), ["sub:V1:1795446000.aBcD:ff2e679c9fdc58d0"]);
@@ -163,7 +163,11 @@ fn shortcuts_and_what_is_left_alone() {
         ("message_action", "other"),
         ("block_suggestion", ""),
     ] {
-        assert_eq!(envelope(&payload(kind, callback)).inbound.what, What::Nothing, "{kind}");
+        assert_eq!(
+            envelope(&payload(kind, callback)).delivery.inbound.what,
+            What::Nothing,
+            "{kind}"
+        );
     }
     assert!(seen(&payload("new_kind", "")).ends_with("Unreadable new_kind"));
 }
@@ -172,5 +176,5 @@ fn shortcuts_and_what_is_left_alone() {
 fn without_a_team_the_persons_own_counts() {
     let mut payload = press(&button(&Control::Log));
     payload["team"] = json!(null);
-    assert_eq!(envelope(&interaction(&payload)).inbound.team_id, "T1");
+    assert_eq!(envelope(&interaction(&payload)).delivery.inbound.team_id, "T1");
 }
