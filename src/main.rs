@@ -4,11 +4,12 @@
 //! the command line is wrong.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use debrief::app::letters::{self, Reveal};
 use debrief::app::tools::{self, Form};
 use debrief::app::{Running, SystemClock, check, demo};
 use debrief::config::secrets::Secrets;
@@ -63,11 +64,36 @@ enum Command {
     },
     /// Create the store, or bring it up to date.
     Migrate,
+    /// What came from Slack and could not be understood; it is kept for 30 days.
+    DeadLetters {
+        #[command(subcommand)]
+        what: Letters,
+    },
     /// Print the app's manifest, to be pasted at <https://api.slack.com/apps>.
     Manifest {
         /// For slack.mode = "http": where Slack reaches this bot, such as <https://debrief.example.com>.
         #[arg(long, value_name = "ADDRESS")]
         url: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Letters {
+    /// Number, time, kind and size of each; no content.
+    List,
+    /// Have the bot read them again: those named, or all that were not understood.
+    Replay { ids: Vec<i64> },
+    /// Print one as it came. It may hold what somebody wrote.
+    Show {
+        id: i64,
+        /// Yes, show what is in it.
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Delete them.
+    Drop {
+        #[arg(required = true)]
+        ids: Vec<i64>,
     },
 }
 
@@ -122,9 +148,22 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Digest { manager } => tools::digest(&config, &manager, now, out)?,
         Command::Migrate => tools::migrate(&config, now, out)?,
+        Command::DeadLetters { what } => dead_letters(&config.store_path, &what, out)?,
         Command::Demo { .. } | Command::Manifest { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn dead_letters(store: &Path, what: &Letters, out: &mut dyn Write) -> anyhow::Result<()> {
+    match what {
+        Letters::List => letters::list(store, out),
+        Letters::Replay { ids } => letters::replay(store, ids, out),
+        Letters::Show { id, reveal } => {
+            let reveal = if *reveal { Reveal::Everything } else { Reveal::Nothing };
+            letters::show(store, *id, reveal, out)
+        }
+        Letters::Drop { ids } => letters::drop(store, ids, out),
+    }
 }
 
 /// Runs until told to stop, or until Slack refuses us for good.

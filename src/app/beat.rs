@@ -49,12 +49,12 @@ impl Waker {
 pub struct Beats {
     waker: Waker,
     /// Asks for one turn of: questions (they know the roster), calendars, questions, deliveries.
-    turns: [mpsc::Sender<oneshot::Sender<()>>; 4],
+    turns: [Turn; 4],
     tasks: TaskTracker,
 }
 
 /// What one loop needs to go on.
-struct Loop {
+pub(super) struct Loop {
     name: &'static str,
     clock: Arc<dyn Clock>,
     wake: Arc<Notify>,
@@ -71,12 +71,7 @@ impl Beats {
         stopping: &CancellationToken,
     ) -> Self {
         let tasks = TaskTracker::new();
-        let new = |name: &'static str| {
-            let (ask, asked) = mpsc::channel(1);
-            let wake = Arc::new(Notify::new());
-            let (clock, stopping) = (Arc::clone(clock), stopping.clone());
-            (Loop { name, clock, wake: Arc::clone(&wake), asked, stopping }, wake, ask)
-        };
+        let new = |name| Loop::new(name, clock, stopping);
         let (collecting, collector, collect) = new("calendars");
         let (planning, planner, plan) = new("questions");
         let (delivering, deliverer, deliver) = new("deliveries");
@@ -120,17 +115,22 @@ impl Beats {
             follow_ups.wait().await;
             follow_ups.reopen();
             for turn in &self.turns {
-                let (done, finished) = oneshot::channel();
-                if turn.send(done).await.is_ok() {
-                    // An error means that the loop is gone: nothing is left to wait for.
-                    let _ = finished.await;
-                }
+                take(turn).await;
             }
         }
     }
 
     pub(super) async fn finished(&self) {
         self.tasks.wait().await;
+    }
+}
+
+/// Has a loop take one whole turn, and waits for it.
+pub(super) async fn take(turn: &Turn) {
+    let (done, finished) = oneshot::channel();
+    if turn.send(done).await.is_ok() {
+        // An error means that the loop is gone: nothing is left to wait for.
+        let _ = finished.await;
     }
 }
 
@@ -168,9 +168,23 @@ async fn deliver_all(
     }
 }
 
+/// Asks a loop for one turn; told when it is over.
+pub(super) type Turn = mpsc::Sender<oneshot::Sender<()>>;
+
 impl Loop {
+    pub(super) fn new(
+        name: &'static str,
+        clock: &Arc<dyn Clock>,
+        stopping: &CancellationToken,
+    ) -> (Self, Arc<Notify>, Turn) {
+        let (ask, asked) = mpsc::channel(1);
+        let wake = Arc::new(Notify::new());
+        let (clock, stopping) = (Arc::clone(clock), stopping.clone());
+        (Self { name, clock, wake: Arc::clone(&wake), asked, stopping }, wake, ask)
+    }
+
     /// Turns until told to stop. A turn answers when it is next needed.
-    async fn run<F, T>(mut self, turn: F)
+    pub(super) async fn run<F, T>(mut self, turn: F)
     where
         F: Fn(Timestamp) -> T,
         T: Future<Output = anyhow::Result<Option<Timestamp>>>,

@@ -6,6 +6,8 @@
 pub mod beat;
 pub mod check;
 pub mod demo;
+mod ear;
+pub mod letters;
 mod listen;
 pub mod roster;
 pub mod tools;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::beat::{Beats, Waker};
+use self::ear::Ear;
 use self::roster::RosterFile;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
@@ -33,6 +36,7 @@ use crate::slack::client::{SlackMessenger, SlackSettings, Token};
 use crate::slack::desk::Handler;
 use crate::slack::door::{Door, Health};
 use crate::slack::http::Listener;
+use crate::slack::inbound::Us;
 use crate::slack::pace::Pace;
 use crate::slack::socket::Socket;
 use crate::store::Store;
@@ -59,6 +63,7 @@ pub struct Running {
     identity: Identity,
     door: Arc<Door>,
     beats: Beats,
+    ear: Ear,
     web: Option<Web>,
     /// What follows acknowledgements.
     follow_ups: TaskTracker,
@@ -122,8 +127,10 @@ impl Running {
         if let Some(web) = &web {
             web.is_up(Arc::clone(&bot.store), Arc::clone(&door));
         }
+        let us = Us::new(&identity);
+        let ear = Ear::start(&bot, us, &door, &clock, beats.waker(), &stopping);
         tracing::info!(team = %identity.team_name, "debrief is at work");
-        Ok(Self { bot, identity, door, beats, web, follow_ups, stopping })
+        Ok(Self { bot, identity, door, beats, ear, web, follow_ups, stopping })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -167,6 +174,7 @@ impl Running {
     /// Does everything that is due now, to the end, and waits for it: the tests' way of letting
     /// time pass.
     pub async fn catch_up(&self) {
+        self.ear.catch_up().await;
         self.beats.catch_up(&self.follow_ups).await;
     }
 
@@ -195,13 +203,14 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, door, beats, web, follow_ups, stopping, .. } = self;
+        let Self { bot, door, beats, ear, web, follow_ups, stopping, .. } = self;
         door.stop().await;
         stopping.cancel();
         follow_ups.close();
         let finished = tokio::time::timeout(STOP_WITHIN, async {
             follow_ups.wait().await;
             beats.finished().await;
+            ear.finished().await;
         });
         if finished.await.is_err() {
             tracing::warn!("some work was cut short; it is looked up at the next start");

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::command::{self, Command};
-use super::{Bot, Rules, form, log, tap, write};
+use super::{Bot, Rules, form, letter, log, tap, write};
 use crate::domain::debrief::DebriefId;
 use crate::domain::meeting::Account;
 use crate::domain::person::{Person, PersonId};
@@ -128,9 +128,7 @@ fn take(
     now: Timestamp,
 ) -> anyhow::Result<Response> {
     if let What::Unreadable { kind, raw } = &inbound.what {
-        tracing::error!(kind, "a frame could not be understood; it is kept as a dead letter");
-        tx.keep_dead_letter(kind, raw, now)?;
-        return Ok(plain());
+        return letter::keep(tx, team, inbound, kind, raw, now);
     }
     if inbound.what == What::Nothing {
         return Ok(plain());

@@ -10,6 +10,7 @@ pub mod digests;
 pub mod feeds;
 pub mod history;
 pub mod inbox;
+pub mod letters;
 pub mod meetings;
 pub mod outbox;
 pub mod people;
@@ -23,7 +24,7 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use self::readers::Readers;
 use self::writer::Writer;
@@ -90,6 +91,30 @@ pub fn peek<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> 
         .with_context(|| format!("open the store {}", path.display()))?;
     schema::expect_current(&connection, path)?;
     work(&Tx(&connection))
+}
+
+/// A short write by a command, beside a running bot or without one: SQLite lets one writer in at a
+/// time, and ours never holds on for long.
+///
+/// # Errors
+/// If there is no store yet, it is not one of ours, or it stays busy.
+pub fn amend<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let mut connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .with_context(|| format!("open the store {}", path.display()))?;
+    schema::expect_current(&connection, path)?;
+    connection.execute_batch(schema::EVERY_CONNECTION).context("apply the store's settings")?;
+    connection.execute_batch(schema::WRITER).context("apply the writer's settings")?;
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .context("the store is busy")?;
+    let done = work(&Tx(&transaction))?;
+    transaction.commit().context("commit")?;
+    Ok(done)
+}
+
+/// Whether a bot is running on the store.
+pub fn is_in_use(path: &Path) -> bool {
+    File::options().write(true).open(lock_path(path)).is_ok_and(|lock| lock.try_lock().is_err())
 }
 
 /// An advisory lock beside the file; the operating system frees it when we die.

@@ -12,7 +12,10 @@ use rusqlite::Connection;
 const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+pub const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0005_inbound.sql"),
+];
 
 pub(super) const EVERY_CONNECTION: &str = "
     PRAGMA foreign_keys = ON;
@@ -23,7 +26,7 @@ pub(super) const EVERY_CONNECTION: &str = "
     PRAGMA cache_size = -8000;
 ";
 
-const WRITER: &str = "
+pub(super) const WRITER: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA secure_delete = ON;
     PRAGMA wal_autocheckpoint = 1000;

@@ -4,6 +4,7 @@
 //! repeating is the outbox's business, after a look with [`Messenger::find`].
 
 mod lookup;
+mod missed;
 mod send;
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ use super::pace::Pace;
 use super::views;
 use crate::domain::debrief::MessageRef;
 use crate::domain::roster::ChatId;
-use crate::ports::inbound::{ReplyTo, Trigger};
+use crate::ports::inbound::{Inbound, ReplyTo, Trigger};
 use crate::ports::outbound::{Card, Home, Modal, Whisper};
 use crate::ports::{Identity, Messenger, Profile, SendError, ViewId};
 
@@ -163,6 +164,15 @@ impl Messenger for SlackMessenger {
 
     async fn whisper(&self, to: &ReplyTo, whisper: &Whisper) -> Result<(), SendError> {
         self.api.respond(&to.0, &views::whisper(whisper)).await
+    }
+
+    async fn missed(
+        &self,
+        channel: &str,
+        threads: &[&str],
+        since: Timestamp,
+    ) -> Result<Vec<Inbound>, SendError> {
+        self.written(channel, threads, since).await
     }
 
     async fn person_by_email(&self, email: &str) -> Result<Option<Profile>, SendError> {

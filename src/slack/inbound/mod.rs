@@ -169,6 +169,18 @@ pub fn read_again(raw: &str, us: &Us) -> Inbound {
     }
 }
 
+/// A message found in a conversation's history, as if it were delivered now.
+pub(super) fn found(message: &Value, channel: &str, team: &str, us: &Us) -> Vec<Inbound> {
+    let deeds = event::found(message, channel, us).into_iter();
+    let inbound = |deed: Deed| Inbound {
+        keys: deed.keys,
+        team_id: team.to_owned(),
+        who: ChatId(deed.who),
+        what: deed.what,
+    };
+    deeds.map(inbound).collect()
+}
+
 fn understand(kind: Kind, payload: &Value, raw: &str, us: &Us) -> Delivery {
     let deed = match kind {
         Kind::Event => event::read(payload, us),
@@ -203,9 +215,15 @@ fn unreadable(payload: &Value, kind: &str, raw: &str) -> Delivery {
             keys: vec![key],
             team_id: interaction::team(payload),
             who: ChatId(who.iter().find_map(|who| who.as_str()).unwrap_or_default().to_owned()),
-            what: What::Unreadable { kind: kind.to_owned(), raw: raw.to_owned() },
+            what: What::Unreadable { kind: plain(kind).to_owned(), raw: raw.to_owned() },
         },
     }
+}
+
+/// Kinds are logged, so they must not be able to hold what somebody wrote.
+fn plain(kind: &str) -> &str {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b" _.".contains(&byte);
+    if kind.len() <= 40 && kind.bytes().all(is_name) { kind } else { "unrecognised" }
 }
 
 /// Smart quotes and `<@U1>` are the command's to understand.
