@@ -1,5 +1,6 @@
 //! Pure rules of the product: no I/O, no async, no clock.
 
+pub mod allowance;
 pub mod debrief;
 pub mod digest;
 pub mod meeting;

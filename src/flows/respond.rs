@@ -89,6 +89,34 @@ pub fn opens(what: &What) -> Option<(Trigger, Modal)> {
     Some((trigger, form::loading()))
 }
 
+/// Whether it makes us call Slack or look things up at once. What stores an answer does not: that is
+/// one commit, and must not be refused.
+pub fn costs(what: &What) -> bool {
+    match what {
+        What::Command { .. } | What::LogShortcut { .. } => true,
+        What::Tap(tap) => matches!(
+            tap.control,
+            Control::Answer { .. }
+                | Control::Correct { .. }
+                | Control::Reworded { .. }
+                | Control::History { .. }
+                | Control::Log
+        ),
+        _ => false,
+    }
+}
+
+/// The answer to somebody who asks for more than anybody needs.
+pub fn too_much(what: &What) -> Response {
+    tracing::warn!("somebody asks for too much at once; they are not answered for a while");
+    refused(what, "That was a lot at once. Please wait half a minute and try again.")
+}
+
+/// Taken note of, and that is all.
+pub fn nothing() -> Response {
+    plain()
+}
+
 /// Stores what somebody did.
 pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
     let reply_to = reply_to(&inbound.what);
@@ -134,6 +162,7 @@ fn take(
         return Ok(plain());
     }
     if inbound.team_id != team {
+        // Whoever keeps an audit notes it here, without ids of theirs.
         tracing::warn!("something came from another workspace and was refused");
         return Ok(refused(&inbound.what, "This works only inside the workspace it belongs to."));
     }
