@@ -21,5 +21,6 @@ mod errors;
 #[cfg(test)]
 mod loopback;
 mod people;
+mod reply;
 mod text;
 mod views;

@@ -20,6 +20,7 @@ use serde_json::json;
 use self::send::Destination;
 use super::api::{Api, CALL, Call, Done, TRIGGERED};
 use super::pace::Pace;
+use super::reply::ReplyPlaces;
 use super::views;
 use crate::domain::debrief::MessageRef;
 use crate::domain::roster::ChatId;
@@ -66,6 +67,7 @@ pub struct SlackMessenger {
     /// The look of a digest that the workspace last took.
     rung: AtomicUsize,
     warned_of_dnd: AtomicBool,
+    replies: ReplyPlaces,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,6 +98,7 @@ impl SlackMessenger {
             me: OnceLock::new(),
             rung: AtomicUsize::new(0),
             warned_of_dnd: AtomicBool::new(false),
+            replies: ReplyPlaces::of(&api_url),
         })
     }
 }
@@ -116,6 +119,10 @@ impl Messenger for SlackMessenger {
     }
 
     async fn post(&self, channel: &str, card: &Card, key: &str) -> Result<MessageRef, SendError> {
+        // Whatever went wrong before: nothing of anybody's is ever posted where others read.
+        if !channel.starts_with('D') {
+            return Err(SendError::Never { code: "not_a_direct_conversation".into() });
+        }
         let to = Destination::New { channel, key };
         let posted = self.show(&views::card(card), to).await?;
         Ok(MessageRef { channel: posted.channel, ts: posted.ts })
@@ -163,6 +170,9 @@ impl Messenger for SlackMessenger {
     }
 
     async fn whisper(&self, to: &ReplyTo, whisper: &Whisper) -> Result<(), SendError> {
+        if !self.replies.allows(&to.0) {
+            return Err(SendError::Never { code: "foreign_response_url".into() });
+        }
         self.api.respond(&to.0, &views::whisper(whisper)).await
     }
 
