@@ -74,7 +74,7 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
 
 async fn send(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     let Some((person, parcel, revision)) = pack(bot, &row, now).await? else {
-        return drop_row(bot, row.id).await;
+        return leave_alone(bot, row).await;
     };
     let sent = match parcel {
         Parcel::Drop => return drop_row(bot, row.id).await,
@@ -85,9 +85,27 @@ async fn send(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
         },
         Parcel::Post(card) => post(bot, &row, &person, &card, now).await,
     };
-    match sent {
+    match whose_account(bot, &person, sent).await {
         Ok(at) => was_sent(bot, row, at, revision, now).await,
         Err(error) => was_not_sent(bot, row, &person, error, now).await,
+    }
+}
+
+/// Slack says `account_inactive` of a person as of our own token. If it still tells us about the
+/// person, the token is fine, and it is they who are gone.
+async fn whose_account<T>(
+    bot: &Bot,
+    person: &Person,
+    sent: Result<T, SendError>,
+) -> Result<T, SendError> {
+    let inactive =
+        |error: &SendError| matches!(error, SendError::Halt { code } if code == "account_inactive");
+    match (sent, &person.chat_id) {
+        (Err(error), Some(id)) if inactive(&error) => match bot.messenger.profile(id).await {
+            Ok(_) => Err(SendError::Gone { code: "account_inactive".into() }),
+            Err(_) => Err(error),
+        },
+        (sent, _) => sent,
     }
 }
 
@@ -139,7 +157,9 @@ async fn pack(
     let (rules, row) = (Arc::clone(&bot.rules), row.clone());
     bot.store
         .read(move |tx| {
-            let Some(person) = tx.person(row.person)? else {
+            // Whoever left the roster or the workspace since is not written to any more.
+            let is_gone = tx.is_gone(row.person)?;
+            let Some(person) = tx.person(row.person)?.filter(|_| !is_gone) else {
                 return Ok(None);
             };
             let debrief = match row.kind {
@@ -204,6 +224,15 @@ fn standing(
 ) -> anyhow::Result<Option<MessageRef>> {
     let places = tx.standing_at(kind, row.subject)?;
     Ok(places.into_iter().find(|(known, _)| known == seq).map(|(_, at)| at))
+}
+
+async fn leave_alone(bot: &Bot, row: OutRow) -> anyhow::Result<()> {
+    bot.store
+        .transact(move |tx| {
+            keep_waiting(tx, &row)?;
+            tx.drop_message(row.id)
+        })
+        .await
 }
 
 async fn drop_row(bot: &Bot, id: i64) -> anyhow::Result<()> {
