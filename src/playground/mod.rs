@@ -64,6 +64,12 @@ pub struct Member {
     pub title: String,
     pub is_bot: bool,
     pub is_guest: bool,
+    /// A guest of a single channel.
+    pub is_ultra_restricted: bool,
+    /// From another workspace, met in a shared channel.
+    pub is_stranger: bool,
+    /// Another workspace than this one.
+    pub team: Option<String>,
     pub is_deleted: bool,
     /// Do Not Disturb from (inclusive) and to (exclusive).
     pub quiet: Option<(Timestamp, Timestamp)>,

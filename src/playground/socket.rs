@@ -61,15 +61,20 @@ impl Sockets {
         self.connected.subscribe()
     }
 
+    /// Cuts one connection without a word.
+    pub(super) fn drop_one(&self) {
+        locked(&self.open).pop();
+    }
+
     /// Cuts every connection without a word.
     pub(super) fn drop_all(&self) {
         locked(&self.open).clear();
     }
 
     /// Asks for new connections, as Slack does now and then.
-    pub(super) fn ask_to_renew(&self) {
+    pub(super) fn ask_to_renew(&self, reason: &str) {
         let frame = json!({
-            "type": "disconnect", "reason": "refresh_requested",
+            "type": "disconnect", "reason": reason,
             "debug_info": { "host": "wss-play" },
         });
         for socket in locked(&self.open).iter() {

@@ -25,7 +25,7 @@ fn said(output: &Output, world: &World) -> String {
 }
 
 /// Runs a command beside the world's own configuration, while the world's server goes on.
-async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+pub(crate) async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     std::fs::create_dir_all(world.path("config")).unwrap();
     std::fs::write(world.path("config/debrief.toml"), world.config_text()).unwrap();
     let folder = world.folder.path().to_owned();

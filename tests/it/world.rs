@@ -55,9 +55,20 @@ thread_local! {
 
 /// Tells a story once more in a world where Slack posts signed requests.
 pub(crate) fn over_http(story: fn()) {
-    MODE.set(Mode::Http);
+    let _mode = http_mode();
     insta::allow_duplicates! { story() };
-    MODE.set(Mode::Socket);
+}
+
+/// Until it is dropped, worlds are of this kind.
+pub(crate) fn http_mode() -> impl Drop {
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            MODE.set(Mode::Socket);
+        }
+    }
+    MODE.set(Mode::Http);
+    Back
 }
 
 pub(crate) struct World {
@@ -240,6 +251,14 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start().await;
+    }
+
+    pub(crate) fn is_over_http(&self) -> bool {
+        self.mode == Mode::Http
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn running(&self) -> &Running {
