@@ -279,6 +279,7 @@ mod tests {
 
     #[test]
     fn over_http_it_is_the_signing_secret_perhaps_an_old_and_a_new_one() {
+        const OLD: &str = "8f742231b10e8888abcd99yyyzzz85a5";
         let mode = SlackMode::Http { listen: "127.0.0.1:3000".parse().unwrap() };
         let with = |signing: &'static str| {
             found_in(mode, move |name| match name {
@@ -287,7 +288,6 @@ mod tests {
                 _ => None,
             })
         };
-        const OLD: &str = "8f742231b10e8888abcd99yyyzzz85a5";
         assert_eq!(with(OLD), format!("xoxb-1-a {OLD}"));
         assert_eq!(
             with("8f742231b10e8888abcd99yyyzzz85a5, 0123456789abcdef0123456789abcdef\n"),

@@ -221,7 +221,7 @@ pub(super) fn deliver_event(inner: &Arc<Inner>, event: Value) {
     let mut leash = inner.deliveries.leash();
     tokio::spawn(async move {
         Leash::wait(&mut leash).await;
-        let mut parcel = Parcel::new("events_api", wrapped(&inner, event));
+        let mut parcel = Parcel::new("events_api", wrapped(&inner, &event));
         let patience = PATIENCE / inner.haste();
         for attempts in 0..MOST_ATTEMPTS {
             if !inner.deliveries.is_posting() {
@@ -245,7 +245,7 @@ pub(super) fn deliver_event(inner: &Arc<Inner>, event: Value) {
     });
 }
 
-fn wrapped(inner: &Inner, event: Value) -> Value {
+fn wrapped(inner: &Inner, event: &Value) -> Value {
     let number = inner.slack().number();
     json!({
         "token": "x", "team_id": TEAM, "context_team_id": TEAM,

@@ -53,6 +53,7 @@ pub struct Settings {
 
 /// A member of the workspace.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of Slack's own user object")]
 pub struct Member {
     /// `U…`
     pub id: String,

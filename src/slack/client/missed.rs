@@ -58,13 +58,13 @@ impl SlackMessenger {
             ];
             arguments.extend(thread.map(|ts| ("ts", ts.to_owned())));
             if !cursor.is_empty() {
-                arguments.push(("cursor", cursor));
+                arguments.push(("cursor", cursor.clone()));
             }
             let page: Page = self.api.get(Call::to(channel, method), &arguments).await?;
             found.extend(page.messages);
-            cursor = page.response_metadata["next_cursor"].as_str().unwrap_or_default().to_owned();
-            if cursor.is_empty() {
-                break;
+            match page.response_metadata["next_cursor"].as_str() {
+                Some(next) if !next.is_empty() => next.clone_into(&mut cursor),
+                _ => break,
             }
         }
         Ok(found)

@@ -1,5 +1,7 @@
 //! What comes from outside over Slack: forged, replayed, too much, from the wrong people.
 
+use std::time::Duration;
+
 use debrief::config::secrets::{DoorKey, Secret};
 use debrief::playground::Member;
 use debrief::playground::faults::Fault;
@@ -8,6 +10,7 @@ use jiff::SignedDuration;
 use reqwest::StatusCode;
 use ring::hmac;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 
 use crate::world::{LEO, MAYA, SIGNING_SECRET, TOM, World, acme, http_mode, meeting};
 
@@ -22,8 +25,8 @@ struct Request {
 fn sign(secret: &str, at: i64, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, &[format!("v0:{at}:").as_bytes(), body].concat());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("v0={hex}")
+    let hex: Vec<String> = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("v0={}", hex.concat())
 }
 
 fn signed(secret: &str, at: i64, body: &str) -> Request {
@@ -259,8 +262,10 @@ async fn s03_two_signing_secrets_are_accepted_while_one_is_being_changed() {
     assert_eq!(status(new, "Ev5").await, StatusCode::OK, "what cannot be used changes nothing");
 }
 
+type Change = fn(&mut Member);
+
 /// Each way of not being one of us.
-fn strangers() -> [(&'static str, fn(&mut Member)); 5] {
+fn strangers() -> [(&'static str, Change); 5] {
     [
         ("deleted", |maya| maya.is_deleted = true),
         ("restricted", |maya| maya.is_guest = true),
@@ -400,4 +405,90 @@ async fn s18_a_flood_of_one_person_gets_one_line_and_hurts_nobody() {
     world.playground.command(MAYA, "/debrief history").await.unwrap();
     world.settle().await;
     assert_eq!(world.playground.whispers(MAYA).len(), 22, "forgiven");
+}
+
+/// The program itself, with its secrets in files and its log at its loudest.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn s03_secrets_show_in_no_argument_no_environment_and_no_log() {
+    let _mode = http_mode();
+    let world = World::asleep(&[acme()], "[log]\nlevel = \"trace\"\n").await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = world.config_text().replace("127.0.0.1:0", &format!("127.0.0.1:{port}"));
+    std::fs::write(world.path("c.toml"), config).unwrap();
+    let bot_token = world.playground.bot_token().to_owned();
+    std::fs::write(world.path("bot"), &bot_token).unwrap();
+    std::fs::write(world.path("signing"), SIGNING_SECRET).unwrap();
+    let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_debrief"))
+        .args(["--config", "c.toml", "run"])
+        .current_dir(world.folder.path())
+        .env_remove("DEBRIEF_SLACK_BOT_TOKEN")
+        .env("DEBRIEF_SLACK_BOT_TOKEN_FILE", "bot")
+        .env("DEBRIEF_SLACK_SIGNING_SECRET_FILE", "signing")
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(program.stderr.take().unwrap()).lines();
+    let mut seen = read_until(&mut log, "debrief is at work").await;
+
+    // The old secret works, and after SIGHUP the new one does.
+    let new = "fedcba9876543210fedcba9876543210";
+    let canary = "canary-7f3a-words";
+    let answer = post(port, SIGNING_SECRET, &message(canary, "Ev1")).await;
+    assert_eq!(answer, StatusCode::OK);
+    assert_eq!(post(port, new, &message(canary, "Ev2")).await, StatusCode::UNAUTHORIZED);
+    std::fs::write(world.path("signing"), format!("{SIGNING_SECRET}\n{new}\n")).unwrap();
+    signal(&program, "-HUP");
+    seen += &read_until(&mut log, "read anew").await;
+    assert_eq!(post(port, new, &message(canary, "Ev3")).await, StatusCode::OK);
+
+    let proc = format!("/proc/{}", program.id().unwrap());
+    for file in ["cmdline", "environ"] {
+        seen += &String::from_utf8_lossy(&std::fs::read(format!("{proc}/{file}")).unwrap());
+    }
+    signal(&program, "-TERM");
+    while let Some(line) = log.next_line().await.unwrap() {
+        seen += &line;
+    }
+    assert!(program.wait().await.unwrap().success(), "SIGTERM ends it in order");
+    assert!(seen.contains("DEBRIEF_SLACK_SIGNING_SECRET_FILE") && seen.contains("TRACE"));
+    for secret in [bot_token.as_str(), SIGNING_SECRET, new, canary] {
+        let near = seen.find(secret).map(|at| &seen[at.saturating_sub(80)..at]);
+        assert_eq!(near, None, "a secret shows");
+    }
+}
+
+type Log = Lines<BufReader<tokio::process::ChildStderr>>;
+
+async fn read_until(log: &mut Log, mark: &str) -> String {
+    let mut seen = String::new();
+    let reading = async {
+        while let Some(line) = log.next_line().await.unwrap() {
+            seen.push_str(&line);
+            if line.contains(mark) {
+                return;
+            }
+        }
+        panic!("it ended before {mark:?}");
+    };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap();
+    seen
+}
+
+fn signal(program: &tokio::process::Child, name: &str) {
+    let id = program.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
+}
+
+/// Signed now, by the clock on the wall.
+async fn post(port: u16, secret: &str, body: &str) -> StatusCode {
+    #[expect(clippy::disallowed_methods, reason = "the program has no other clock")]
+    let request = signed(secret, jiff::Timestamp::now().as_second(), body);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut post = client.post(format!("http://127.0.0.1:{port}/slack/events"));
+    for (name, value) in &request.headers {
+        post = post.header(*name, value);
+    }
+    post.body(request.body).send().await.unwrap().status()
 }
