@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use debrief::app::{Running, SystemClock};
 use debrief::config::Config;
-use debrief::config::secrets::{Secret, Secrets};
+use debrief::config::secrets::Secrets;
 use debrief::playground::clock::TurnableClock;
 use debrief::playground::server::Playground;
 use debrief::playground::{Member, Settings};
@@ -141,10 +141,7 @@ fn write_files(folder: &Path, playground: &Playground) {
 /// Everybody is known in Slack, every calendar was read, some people have an open question.
 async fn fill(folder: &Path, playground: &Playground) {
     let config = Config::load(&folder.join("debrief.toml")).unwrap();
-    let secrets = Secrets {
-        bot_token: Secret::new(playground.bot_token()),
-        app_token: Secret::new(playground.app_token()),
-    };
+    let secrets = Secrets::for_sockets(playground.bot_token(), playground.app_token());
     let running =
         Running::start(&config, &secrets, Arc::new(SystemClock), Pace::unlimited()).await.unwrap();
     playground.connected(1).await.unwrap();

@@ -4,18 +4,20 @@
 //! configuration or the command line is wrong, 78 the store cannot be used until somebody acts.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use debrief::app::letters::{self, Reveal};
 use debrief::app::records::{self, Resolve};
 use debrief::app::tools::{self, Form};
 use debrief::app::{Running, SystemClock, check, demo, keep};
 use debrief::config::secrets::Secrets;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
+use debrief::slack::manifest;
 use debrief::slack::pace::Pace;
 use debrief::store::trouble::Unusable;
 use jiff::civil::Date;
@@ -105,6 +107,17 @@ enum Command {
         #[arg(value_name = "FILE")]
         from: PathBuf,
     },
+    /// What came from Slack and could not be understood (see retention.dead_letters).
+    DeadLetters {
+        #[command(subcommand)]
+        what: Letters,
+    },
+    /// Print the app's manifest, to be pasted at <https://api.slack.com/apps>.
+    Manifest {
+        /// For slack.mode = "http": where Slack reaches this bot, such as <https://debrief.example.com>.
+        #[arg(long, value_name = "ADDRESS")]
+        url: Option<String>,
+    },
 }
 
 #[derive(Subcommand)]
@@ -117,6 +130,26 @@ enum Audit {
     },
     /// Print every row as a line of JSON.
     Export,
+}
+
+#[derive(Subcommand)]
+enum Letters {
+    /// Number, time, kind and size of each; no content.
+    List,
+    /// Have the bot read them again: those named, or all that were not understood.
+    Replay { ids: Vec<i64> },
+    /// Print one as it came. It may hold what somebody wrote.
+    Show {
+        id: i64,
+        /// Yes, show what is in it.
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Delete them.
+    Drop {
+        #[arg(required = true)]
+        ids: Vec<i64>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -161,17 +194,22 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         demo::run(port, out, stop_signal()?).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Manifest { url } = &cli.command {
+        writeln!(out, "{}", manifest::text(url.as_deref())?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let config = Config::load(&cli.config)?;
     let now = SystemClock.now();
     match cli.command {
         Command::Run => {
             log(config.log.format, config.log.level.as_str())?;
-            let secrets = Secrets::from_env()?;
+            let secrets = Secrets::from_env(config.slack_mode)?;
             return run(&config, &secrets).await;
         }
         Command::Check => {
             log(config.log.format, "off")?;
-            let fine = check::run(&cli.config, &config, Secrets::from_env(), now, out).await?;
+            let secrets = Secrets::from_env(config.slack_mode);
+            let fine = check::run(&cli.config, &config, secrets, now, out).await?;
             return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
         Command::Explain { rep, day, json } => {
@@ -197,9 +235,22 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup { to } => keep::back_up(&config, to.as_deref(), now, out)?,
         Command::Restore { verify: true, from } => keep::verify(&from, out)?,
         Command::Restore { verify: false, from } => keep::restore(&config, &from, now, out)?,
-        Command::Demo { .. } => {}
+        Command::DeadLetters { what } => dead_letters(&config.store_path, &what, out)?,
+        Command::Demo { .. } | Command::Manifest { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn dead_letters(store: &Path, what: &Letters, out: &mut dyn Write) -> anyhow::Result<()> {
+    match what {
+        Letters::List => letters::list(store, out),
+        Letters::Replay { ids } => letters::replay(store, ids, out),
+        Letters::Show { id, reveal } => {
+            let reveal = if *reveal { Reveal::Everything } else { Reveal::Nothing };
+            letters::show(store, *id, reveal, out)
+        }
+        Letters::Drop { ids } => letters::drop(store, ids, out),
+    }
 }
 
 /// Runs until told to stop, or until Slack refuses us for good or the store fails.
@@ -216,6 +267,7 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
         () = stop => None,
         code = running.refused() => Some(code),
         why = running.failed() => anyhow::bail!("{why}; start debrief again, it reads what is saved"),
+        never = renew_when_told(config, &running) => never?,
     };
     tracing::info!("stopping: finishing the work in hand");
     running.stop().await;
@@ -225,6 +277,25 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
             anyhow::bail!("Slack refuses us ({code}): install the app again and renew its tokens")
         }
     }
+}
+
+/// Reads the secrets anew at each SIGHUP. What cannot be used changes nothing.
+async fn renew_when_told(config: &Config, running: &Running) -> anyhow::Result<Option<String>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut told = signal(SignalKind::hangup())?;
+    while told.recv().await.is_some() {
+        let renewed = Secrets::from_env(config.slack_mode)
+            .map_err(anyhow::Error::from)
+            .and_then(|secrets| running.renew(&secrets));
+        match renewed {
+            Ok(()) => tracing::info!("the signing secrets were read anew"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the secrets cannot be used; the old ones stay");
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// Ends at Ctrl-C or SIGTERM.

@@ -28,17 +28,20 @@ pub(super) enum Beat {
     Questions,
     Deliveries,
     Keeping,
+    /// What was not heard the first time.
+    Missed,
     /// A look after the store.
     Store,
 }
 
 impl Beat {
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::People,
         Self::Calendars,
         Self::Questions,
         Self::Deliveries,
         Self::Keeping,
+        Self::Missed,
         Self::Store,
     ];
 
@@ -49,6 +52,7 @@ impl Beat {
             Self::Questions => "questions",
             Self::Deliveries => "deliveries",
             Self::Keeping => "keeping",
+            Self::Missed => "what was missed",
             Self::Store => "the store",
         }
     }
@@ -56,7 +60,7 @@ impl Beat {
 
 /// Wakes the loops.
 #[derive(Clone)]
-pub struct Waker(Arc<[Notify; 6]>);
+pub struct Waker(Arc<[Notify; 7]>);
 
 impl Waker {
     fn new() -> Self {

@@ -206,7 +206,9 @@ async fn check_slack(
                 format!("{} does not answer; is this machine online?", config.slack_api_url);
             report.bad("slack", &found)
         }
-        Err(error) => report.bad("slack", &format!("{error}: {}", super::refusal_help())),
+        Err(error) => {
+            report.bad("slack", &format!("{error}: {}", super::refusal_help(config.slack_mode)))
+        }
     }
 }
 

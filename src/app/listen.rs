@@ -1,15 +1,16 @@
 //! A delivery: open what must be opened, store, acknowledge; the rest follows.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio_util::task::TaskTracker;
 
 use super::beat::Waker;
 use super::web::Metrics;
+use crate::domain::allowance::{Allowance, Verdict};
 use crate::flows::{Bot, follow_up, respond};
 use crate::ports::{Clock, Messenger};
-use crate::slack::socket::Handler;
+use crate::slack::desk::Handler;
 
 /// What the listener calls for every delivery; it acknowledges what comes back.
 pub(super) fn handler(
@@ -19,18 +20,32 @@ pub(super) fn handler(
     waker: Waker,
     metrics: Arc<Metrics>,
 ) -> Handler {
+    let allowance = Arc::new(Mutex::new(Allowance::default()));
     Arc::new(move |inbound| {
+        let allowance = Arc::clone(&allowance);
         let (bot, clock, follow_ups) = (bot.clone(), Arc::clone(&clock), follow_ups.clone());
         let (waker, metrics) = (waker.clone(), Arc::clone(&metrics));
         Box::pin(async move {
             let (began, now) = (Instant::now(), clock.now());
-            // The trigger lives three seconds, so the modal comes before everything else.
-            let opening = respond::opens(&inbound.what).map(|(trigger, modal)| {
+            let verdict = if respond::costs(&inbound.what) {
+                allowance.lock().unwrap_or_else(PoisonError::into_inner).ask(&inbound.who, now)
+            } else {
+                Verdict::Fine
+            };
+            // The trigger lives three seconds, so the modal comes before everything else. Nothing
+            // is opened in another workspace.
+            let opens = respond::opens(&inbound.what)
+                .filter(|_| verdict == Verdict::Fine && inbound.team_id == bot.team_id);
+            let opening = opens.map(|(trigger, modal)| {
                 let messenger = Arc::clone(&bot.messenger);
                 follow_ups
                     .spawn(async move { Messenger::open(&*messenger, &trigger, &modal).await })
             });
-            let response = respond::receive(&bot, inbound, now).await;
+            let response = match verdict {
+                Verdict::Fine => respond::receive(&bot, inbound, now).await,
+                Verdict::TooMuch => respond::too_much(&inbound.what),
+                Verdict::Silence => respond::nothing(),
+            };
             metrics.acknowledged(began.elapsed());
             follow_ups.spawn(async move {
                 if let Err(error) = follow_up::run(&bot, response.then, opening, now).await {

@@ -6,7 +6,9 @@
 pub mod beat;
 pub mod check;
 pub mod demo;
+mod ear;
 pub mod keep;
+pub mod letters;
 mod listen;
 pub mod operator;
 mod rates;
@@ -34,14 +36,18 @@ use self::rounds::Kit;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
-use crate::config::secrets::Secrets;
-use crate::config::{CalendarConfig, Config};
+use crate::config::secrets::{DoorKey, Secret, Secrets};
+use crate::config::{CalendarConfig, Config, SlackMode};
 use crate::flows::{Bot, Rules, deliver};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
+use crate::slack::desk::Handler;
+use crate::slack::door::{Door, Health};
 use crate::slack::figures::MethodFigures;
+use crate::slack::http::Listener;
+use crate::slack::inbound::Us;
 use crate::slack::pace::Pace;
-use crate::slack::socket::{Health, Socket};
+use crate::slack::socket::Socket;
 use crate::store::place::Missing;
 use crate::store::{Store, erasure};
 
@@ -66,7 +72,7 @@ pub struct Running {
     bot: Bot,
     messenger: Arc<SlackMessenger>,
     identity: Identity,
-    socket: Arc<Socket>,
+    door: Arc<Door>,
     beats: Beats,
     web: Option<Web>,
     /// What follows acknowledgements.
@@ -117,7 +123,7 @@ impl Running {
             None => None,
         };
         let messenger = Arc::new(messenger(config, secrets, pace)?);
-        let identity = greet(messenger.as_ref()).await?;
+        let identity = greet(messenger.as_ref(), config.slack_mode).await?;
         let bot = Bot {
             store,
             calendar: Arc::new(calendar(config)?),
@@ -136,7 +142,7 @@ impl Running {
             keeper: Some(Keeper::new(config, &stopping)),
             rates: Some(Arc::clone(&rates)),
         };
-        let beats = rounds::start(&bot, &clock, kit, &stopping);
+        let mut beats = rounds::start(&bot, &clock, kit, &stopping);
         let handler = listen::handler(
             bot.clone(),
             Arc::clone(&clock),
@@ -144,13 +150,15 @@ impl Running {
             beats.waker(),
             Arc::clone(&metrics),
         );
-        let socket = Arc::new(Socket::start(&messenger, handler).await?);
+        let door = Arc::new(open_door(config, secrets, &messenger, handler, &clock).await?);
         if let Some(web) = &web {
-            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket), Arc::clone(&bot.circuit));
+            web.is_up(Arc::clone(&bot.store), Arc::clone(&door), Arc::clone(&bot.circuit));
         }
+        let us = Us::new(&identity);
+        ear::start(&mut beats, &bot, us, &door);
         tracing::info!(team = %identity.team_name, "debrief is at work");
         let at_stop = AtStop { clock, rates };
-        Ok(Self { bot, messenger, identity, socket, beats, web, follow_ups, stopping, at_stop })
+        Ok(Self { bot, messenger, identity, door, beats, web, follow_ups, stopping, at_stop })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -162,7 +170,7 @@ impl Running {
     }
 
     pub fn health(&self) -> Health {
-        self.socket.health()
+        self.door.health()
     }
 
     /// How calling Slack goes, for the metrics.
@@ -172,7 +180,7 @@ impl Running {
 
     /// Waits until Slack refuses us for good, and says with which code.
     pub async fn refused(&self) -> String {
-        self.socket.refused().await
+        self.door.refused().await
     }
 
     /// Waits until we cannot go on, and says why: the store has failed, or a loop has died. What is
@@ -211,6 +219,23 @@ impl Running {
         self.beats.catch_up(&self.follow_ups).await;
     }
 
+    /// Where Slack posts to, if it does.
+    pub fn slack_address(&self) -> Option<std::net::SocketAddr> {
+        self.door.address()
+    }
+
+    /// Takes the signing secrets as they are now: whoever changes them keeps the old one beside the
+    /// new one for a while.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn renew(&self, secrets: &Secrets) -> anyhow::Result<()> {
+        match (&*self.door, &secrets.door) {
+            (Door::Http(listener), DoorKey::Signing(signing)) => listener.accept(&tokens(signing)),
+            _ => Ok(()),
+        }
+    }
+
     /// Where health and metrics are served.
     pub fn web_address(&self) -> Option<std::net::SocketAddr> {
         self.web.as_ref().map(Web::address)
@@ -219,8 +244,8 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, messenger, socket, beats, web, follow_ups, stopping, at_stop, .. } = self;
-        socket.stop().await;
+        let Self { bot, messenger, door, beats, web, follow_ups, stopping, at_stop, .. } = self;
+        door.stop().await;
         stopping.cancel();
         messenger.pace().stop();
         follow_ups.close();
@@ -261,8 +286,31 @@ fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<S
     SlackMessenger::new(SlackSettings {
         api_url: config.slack_api_url.clone(),
         bot_token: Token::new(secrets.bot_token.reveal()),
-        app_token: Token::new(secrets.app_token.reveal()),
+        app_token: match &secrets.door {
+            DoorKey::AppToken(token) => Some(Token::new(token.reveal())),
+            DoorKey::Signing(_) => None,
+        },
         pace: Arc::new(pace),
+    })
+}
+
+fn tokens(secrets: &[Secret]) -> Vec<Token> {
+    secrets.iter().map(|secret| Token::new(secret.reveal())).collect()
+}
+
+async fn open_door(
+    config: &Config,
+    secrets: &Secrets,
+    messenger: &SlackMessenger,
+    handler: Handler,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Door> {
+    Ok(match (config.slack_mode, &secrets.door) {
+        (SlackMode::Http { listen }, DoorKey::Signing(signing)) => {
+            let (keys, clock) = (tokens(signing), Arc::clone(clock));
+            Door::Http(Listener::start(listen, messenger, &keys, handler, clock).await?)
+        }
+        _ => Door::Socket(Socket::start(messenger, handler).await?),
     })
 }
 
@@ -283,7 +331,7 @@ fn rules(config: &Config) -> Rules {
 }
 
 /// Waits until Slack answers; a refusal is final.
-async fn greet(messenger: &SlackMessenger) -> anyhow::Result<Identity> {
+async fn greet(messenger: &SlackMessenger, mode: SlackMode) -> anyhow::Result<Identity> {
     let mut wait = Duration::from_secs(1);
     loop {
         let error = match messenger.preflight().await {
@@ -296,7 +344,7 @@ async fn greet(messenger: &SlackMessenger) -> anyhow::Result<Identity> {
         match error {
             SendError::Later { after } => wait = wait.max(Duration::from_secs(after)),
             SendError::Unknown => {}
-            refused => return Err(anyhow::Error::new(refused)).context(refusal_help()),
+            refused => return Err(anyhow::Error::new(refused)).context(refusal_help(mode)),
         }
         tracing::warn!(seconds = wait.as_secs(), "Slack does not answer; trying again");
         tokio::time::sleep(wait).await;
@@ -323,7 +371,15 @@ fn check_scopes(identity: &Identity) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn refusal_help() -> &'static str {
-    "Slack refused our tokens. Install the app again and put the new tokens into \
-     DEBRIEF_SLACK_BOT_TOKEN (xoxb-…) and DEBRIEF_SLACK_APP_TOKEN (xapp-…)"
+fn refusal_help(mode: SlackMode) -> &'static str {
+    match mode {
+        SlackMode::Socket => {
+            "Slack refused our tokens. Install the app again and put the new tokens into \
+             DEBRIEF_SLACK_BOT_TOKEN (xoxb-…) and DEBRIEF_SLACK_APP_TOKEN (xapp-…)"
+        }
+        SlackMode::Http { .. } => {
+            "Slack refused our token. Install the app again and put the new token into \
+             DEBRIEF_SLACK_BOT_TOKEN (xoxb-…)"
+        }
+    }
 }

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::flows::deliver::circuit::Circuit;
-use crate::slack::socket::Socket;
+use crate::slack::door::Door;
 use crate::store::Store;
 
 /// What is counted while the bot works. Nothing here names a person.
@@ -66,10 +66,10 @@ pub struct Web {
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-/// What the server looks at; the store and the socket come once they are up.
+/// What the server looks at; the store and the door come once they are up.
 struct Watched {
     metrics: Arc<Metrics>,
-    parts: OnceLock<(Arc<Store>, Arc<Socket>, Arc<Circuit>)>,
+    parts: OnceLock<(Arc<Store>, Arc<Door>, Arc<Circuit>)>,
 }
 
 impl Web {
@@ -99,10 +99,10 @@ impl Web {
         self.address
     }
 
-    /// From here on the answer depends on the store and the socket.
-    pub fn is_up(&self, store: Arc<Store>, socket: Arc<Socket>, circuit: Arc<Circuit>) {
+    /// From here on the answer depends on the store and the door.
+    pub fn is_up(&self, store: Arc<Store>, door: Arc<Door>, circuit: Arc<Circuit>) {
         // Called once; a second call would change nothing.
-        let _ = self.watched.parts.set((store, socket, circuit));
+        let _ = self.watched.parts.set((store, door, circuit));
     }
 
     pub async fn stop(self) {
@@ -112,15 +112,15 @@ impl Web {
     }
 }
 
-/// 200 while the store answers, a socket is open and our token is taken, else 503; the body says which.
+/// 200 while the store answers, Slack can reach us and our token is taken, else 503; the body says which.
 async fn healthz(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let Some((store, socket, circuit)) = watched.parts.get() else {
+    let Some((store, door, circuit)) = watched.parts.get() else {
         return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting" })));
     };
-    let slack = socket.health();
+    let slack = door.health();
     let queue = store.read(|tx| tx.outbox_health()).await;
-    let refused = slack.refused.or_else(|| circuit.refusal());
-    let well = slack.up > 0 && queue.is_ok() && refused.is_none();
+    let refused = slack.refused.clone().or_else(|| circuit.refusal());
+    let well = slack.is_open() && queue.is_ok() && refused.is_none();
     let queue = queue.unwrap_or_default();
     let body = json!({
         "status": if well { "ok" } else { "degraded" },
@@ -155,11 +155,11 @@ async fn exposition(watched: &Watched) -> anyhow::Result<String> {
         Unit::Seconds,
         metrics.acknowledged.clone(),
     );
-    if let Some((store, socket, _)) = watched.parts.get() {
+    if let Some((store, door, _)) = watched.parts.get() {
         let (queue, feeds) = store.read(|tx| Ok((tx.outbox_health()?, tx.feeds_health()?))).await?;
         let failing = feeds.iter().filter(|feed| feed.problem.is_some()).count();
         let now = [
-            ("slack_sockets", "Open sockets to Slack", socket.health().up as u64),
+            ("slack_sockets", "Open sockets to Slack", door.health().up as u64),
             ("outbox_queued", "Messages waiting to be sent", queue.queued),
             ("outbox_uncertain", "Messages of unknown fate", queue.uncertain),
             ("outbox_failed", "Messages given up", queue.failed),

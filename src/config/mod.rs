@@ -34,6 +34,7 @@ pub struct Config {
     pub slack_api_url: String,
     /// Most new messages a minute; `None`: as many as Slack turns out to allow.
     pub slack_rate: Option<u32>,
+    pub slack_mode: SlackMode,
     pub store_path: PathBuf,
     /// Whether a store is made where there is none.
     pub store_may_be_made: bool,
@@ -67,6 +68,15 @@ pub struct RetentionConfig {
     pub ages: Retention,
 }
 
+/// How Slack reaches us (`slack.mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlackMode {
+    /// Over sockets that we open.
+    Socket,
+    /// Slack posts signed requests to this port, usually through a proxy.
+    Http { listen: SocketAddr },
+}
+
 /// How calendars are read (`[calendar]`).
 #[derive(Debug, Clone)]
 pub struct CalendarConfig {
@@ -96,9 +106,11 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 33] = [
+const KEYS: [&str; 35] = [
     "slack.api_url",
     "slack.rate",
+    "slack.mode",
+    "slack.listen",
     "store.path",
     "store.missing",
     "roster.file",
@@ -162,6 +174,7 @@ impl Config {
             store_path,
             store_may_be_made: file.text("store.missing", "create", values::missing)?,
             slack_rate: file.text("slack.rate", "auto", values::rate)?,
+            slack_mode: slack_mode(&file)?,
             roster_file: file.text("roster.file", "config/roster.csv", values::path)?,
             questions: questions(&file)?,
             prompt: prompt(&file)?,
@@ -179,6 +192,14 @@ impl Config {
                 level: file.text("log.level", "info", values::log_level)?,
             },
         })
+    }
+}
+
+fn slack_mode(file: &Document<'_>) -> Result<SlackMode, ConfigError> {
+    let listen = file.text("slack.listen", "127.0.0.1:3000", values::address)?;
+    match file.text("slack.mode", "socket", values::slack_mode)? {
+        "http" => Ok(SlackMode::Http { listen }),
+        _ => Ok(SlackMode::Socket),
     }
 }
 

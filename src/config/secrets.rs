@@ -1,19 +1,27 @@
-//! The two Slack tokens, from the environment or from files that it names.
+//! What Slack knows us by, and we it: from the environment or from files that it names.
 //!
 //! Separate from the configuration file, so that the file can be shown and kept in version control.
-//! No error and no `Debug` shows a token.
+//! No error and no `Debug` shows a secret.
 
 use std::fmt;
 
-use super::{ConfigError, reason};
+use super::{ConfigError, SlackMode, reason};
 
-/// What Slack knows us by.
+/// What Slack knows us by, and we it.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     /// `xoxb-…`: what we may do.
     pub bot_token: Secret,
-    /// `xapp-…`: opens the socket.
-    pub app_token: Secret,
+    pub door: DoorKey,
+}
+
+/// What the way in needs.
+#[derive(Debug, Clone)]
+pub enum DoorKey {
+    /// `xapp-…`: opens sockets.
+    AppToken(Secret),
+    /// What Slack signs its requests with; two while the secret is being changed.
+    Signing(Vec<Secret>),
 }
 
 /// Text that is never shown by accident.
@@ -37,7 +45,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One of the two tokens.
+/// One of the secrets, and how it begins.
 struct Token {
     variable: &'static str,
     prefix: &'static str,
@@ -59,29 +67,60 @@ const APP: Token = Token {
              https://api.slack.com/apps under Basic Information",
 };
 
+const SIGNING: Token = Token {
+    variable: "DEBRIEF_SLACK_SIGNING_SECRET",
+    prefix: "",
+    source: "the signing secret (32 hexadecimal digits) is on the app's page at \
+             https://api.slack.com/apps under Basic Information",
+};
+
 impl Secrets {
-    pub fn from_env() -> Result<Self, ConfigError> {
+    /// For a bot that opens sockets.
+    pub fn for_sockets(bot_token: impl Into<String>, app_token: impl Into<String>) -> Self {
+        Self { bot_token: Secret::new(bot_token), door: DoorKey::AppToken(Secret::new(app_token)) }
+    }
+
+    /// For a bot that Slack posts signed requests to.
+    pub fn for_http(bot_token: impl Into<String>, signing: impl Into<String>) -> Self {
+        Self {
+            bot_token: Secret::new(bot_token),
+            door: DoorKey::Signing(vec![Secret::new(signing)]),
+        }
+    }
+
+    pub fn from_env(mode: SlackMode) -> Result<Self, ConfigError> {
         #[expect(
             clippy::disallowed_methods,
             reason = "the configuration is the one reader of the environment"
         )]
-        Self::look_up(|name| std::env::var(name).ok())
+        Self::look_up(mode, |name| std::env::var(name).ok())
     }
 
     /// An empty variable counts as missing: container tools pass those for what is not set.
-    fn look_up(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            bot_token: find(&BOT, &APP, &variable)?,
-            app_token: find(&APP, &BOT, &variable)?,
-        })
+    fn look_up(
+        mode: SlackMode,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let bot_token = Secret(find(&BOT, &variable, |value| check(value, &BOT, &APP))?);
+        let door = match mode {
+            SlackMode::Socket => {
+                let token = find(&APP, &variable, |value| check(value, &APP, &BOT))?;
+                DoorKey::AppToken(Secret(token))
+            }
+            SlackMode::Http { .. } => {
+                let found = find(&SIGNING, &variable, check_signing)?;
+                DoorKey::Signing(each(&found).map(Secret::new).collect())
+            }
+        };
+        Ok(Self { bot_token, door })
     }
 }
 
 fn find(
     token: &Token,
-    other: &Token,
     variable: &impl Fn(&str) -> Option<String>,
-) -> Result<Secret, ConfigError> {
+    check: impl Fn(&str) -> Result<(), String>,
+) -> Result<String, ConfigError> {
     let Token { variable: name, source, .. } = token;
     let file_name = format!("{name}_FILE");
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
@@ -105,9 +144,25 @@ fn find(
             )));
         }
     };
-    check(value.trim(), token, other)
-        .map_err(|what| ConfigError(format!("{place} {what}; {source}")))?;
-    Ok(Secret(value.trim().to_owned()))
+    check(value.trim()).map_err(|what| ConfigError(format!("{place} {what}; {source}")))?;
+    Ok(value.trim().to_owned())
+}
+
+/// The secrets in a value: usually one; the old and the new one while it is being changed.
+fn each(value: &str) -> impl Iterator<Item = &str> {
+    value.split([',', '\n']).map(str::trim).filter(|secret| !secret.is_empty())
+}
+
+fn check_signing(value: &str) -> Result<(), String> {
+    if value.contains("xapp-") || value.contains("xoxb-") {
+        return Err("holds a token, not a signing secret".into());
+    }
+    let sound = |secret: &str| secret.len() >= 16 && secret.bytes().all(|b| b.is_ascii_graphic());
+    match each(value).count() {
+        1 | 2 if each(value).all(sound) => Ok(()),
+        0..=2 => Err("is not one whole secret: it is too short or holds spaces".into()),
+        _ => Err("holds more than two secrets, the old and the new one".into()),
+    }
 }
 
 fn check(value: &str, token: &Token, other: &Token) -> Result<(), String> {
@@ -141,10 +196,19 @@ mod tests {
                 .find(|(known, _)| *known == name)
                 .map(|(_, value)| (*value).to_owned())
         };
-        match Secrets::look_up(variable) {
-            Ok(secrets) => format!("{} {}", secrets.bot_token.reveal(), secrets.app_token.reveal()),
-            Err(error) => error.to_string(),
-        }
+        found_in(SlackMode::Socket, variable)
+    }
+
+    fn found_in(mode: SlackMode, variable: impl Fn(&str) -> Option<String>) -> String {
+        let secrets = match Secrets::look_up(mode, variable) {
+            Ok(secrets) => secrets,
+            Err(error) => return error.to_string(),
+        };
+        let door = match &secrets.door {
+            DoorKey::AppToken(token) => token.reveal().to_owned(),
+            DoorKey::Signing(all) => all.iter().map(Secret::reveal).collect::<Vec<_>>().join("+"),
+        };
+        format!("{} {door}", secrets.bot_token.reveal())
     }
 
     const BOT: (&str, &str) = ("DEBRIEF_SLACK_BOT_TOKEN", "xoxb-1-a");
@@ -214,14 +278,46 @@ mod tests {
     }
 
     #[test]
+    fn over_http_it_is_the_signing_secret_perhaps_an_old_and_a_new_one() {
+        const OLD: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+        let mode = SlackMode::Http { listen: "127.0.0.1:3000".parse().unwrap() };
+        let with = |signing: &'static str| {
+            found_in(mode, move |name| match name {
+                "DEBRIEF_SLACK_BOT_TOKEN" => Some("xoxb-1-a".into()),
+                "DEBRIEF_SLACK_SIGNING_SECRET" => Some(signing.to_owned()),
+                _ => None,
+            })
+        };
+        assert_eq!(with(OLD), format!("xoxb-1-a {OLD}"));
+        assert_eq!(
+            with("8f742231b10e8888abcd99yyyzzz85a5, 0123456789abcdef0123456789abcdef\n"),
+            format!("xoxb-1-a {OLD}+0123456789abcdef0123456789abcdef")
+        );
+        for (wrong, why) in [
+            ("", "DEBRIEF_SLACK_SIGNING_SECRET is not set; the signing secret"),
+            ("tiny7", "DEBRIEF_SLACK_SIGNING_SECRET is not one whole secret"),
+            ("0123456789 abcdef0123", "DEBRIEF_SLACK_SIGNING_SECRET is not one whole secret"),
+            ("xapp-1-0123456789abcdef", "DEBRIEF_SLACK_SIGNING_SECRET holds a token, not"),
+            (
+                "0123456789abcdef,0123456789abcdeg,0123456789abcdeh",
+                "DEBRIEF_SLACK_SIGNING_SECRET holds more than",
+            ),
+        ] {
+            let said = with(wrong);
+            assert!(said.starts_with(why), "{said}");
+            assert!(wrong.is_empty() || !said.contains(wrong));
+        }
+    }
+
+    #[test]
     fn tokens_are_never_shown() {
-        let secrets = Secrets::look_up(|name| {
+        let secrets = Secrets::look_up(SlackMode::Socket, |name| {
             let (_, value) = [BOT, APP].into_iter().find(|(known, _)| *known == name)?;
             Some(value.to_owned())
         });
         assert_eq!(
             format!("{:?}", secrets.unwrap()),
-            "Secrets { bot_token: Secret(…), app_token: Secret(…) }"
+            "Secrets { bot_token: Secret(…), door: AppToken(Secret(…)) }"
         );
     }
 }

@@ -79,8 +79,8 @@ fn values_are_read_in_all_their_forms() {
 fn unknown_names_suggest_the_known() {
     check(&[
         ("[prompt]\n\ndealy = \"5m\"", "3: prompt.dealy: unknown key; did you mean prompt.delay?"),
-        ("[prompt]\nlisten = \"off\"", "2: prompt.listen: unknown key; did you mean http.listen?"),
-        ("listen = \"off\"", "1: listen: unknown key; did you mean http.listen?"),
+        ("[prompt]\nlisten = \"off\"", "2: prompt.listen: unknown key; did you mean slack.listen?"),
+        ("listen = \"off\"", "1: listen: unknown key; did you mean slack.listen?"),
         (
             "[calendar]\nretries = 3",
             "2: calendar.retries: unknown key; allowed: refresh, timeout, max_bytes",

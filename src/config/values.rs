@@ -159,18 +159,34 @@ pub(super) fn title_words(text: &str) -> Result<String, String> {
     Ok(words)
 }
 
+pub(super) fn slack_mode(text: &str) -> Result<&'static str, String> {
+    match text {
+        "socket" => Ok("socket"),
+        "http" => Ok("http"),
+        _ => Err("is not a way for Slack to reach us; write socket or http".into()),
+    }
+}
+
+/// An address and port of this machine; any interface.
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    socket_address(text).ok_or("is not an address and port; write 127.0.0.1:3000".into())
+}
+
+fn socket_address(text: &str) -> Option<SocketAddr> {
+    let local = text
+        .strip_prefix("localhost:")
+        .and_then(|port| port.parse().ok())
+        .map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    local.or_else(|| text.parse().ok())
+}
+
 /// An address of this machine, or `off`.
 pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" {
         return Ok(None);
     }
-    let local = text
-        .strip_prefix("localhost:")
-        .and_then(|port| port.parse().ok())
-        .map(|port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    let address = local
-        .or_else(|| text.parse().ok())
-        .ok_or("is not an address and port; write 127.0.0.1:9464 or off")?;
+    let address =
+        socket_address(text).ok_or("is not an address and port; write 127.0.0.1:9464 or off")?;
     if address.ip().is_loopback() {
         Ok(Some(address))
     } else {

@@ -1,5 +1,6 @@
 //! Pure rules of the product: no I/O, no async, no clock.
 
+pub mod allowance;
 pub mod audit;
 pub mod backup;
 pub mod debrief;

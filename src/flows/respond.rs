@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::command::{self, Command};
-use super::{Bot, Rules, form, log, tap, write};
+use super::{Bot, Rules, form, letter, log, tap, write};
 use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::debrief::DebriefId;
 use crate::domain::meeting::Account;
@@ -96,6 +96,35 @@ pub fn opens(what: &What) -> Option<(Trigger, Modal)> {
     Some((trigger, form::loading()))
 }
 
+/// Whether it makes us call Slack or look things up at once. What stores an answer does not: that is
+/// one commit, and must not be refused.
+pub fn costs(what: &What) -> bool {
+    match what {
+        What::Command { .. } | What::LogShortcut { .. } => true,
+        What::Tap(tap) => matches!(
+            tap.control,
+            Control::Answer { .. }
+                | Control::Correct { .. }
+                | Control::Reworded { .. }
+                | Control::History { .. }
+                | Control::Log
+        ),
+        _ => false,
+    }
+}
+
+/// The answer to somebody who asks for more than anybody needs.
+pub fn too_much(what: &What) -> Response {
+    tracing::warn!("somebody asks for too much at once; they are not answered for a while");
+    let whisper = says("That was a lot at once. Please wait half a minute and try again.");
+    Response { ack: Some(Ack::Plain), then: Then::Whisper { to: reply_to(what), whisper } }
+}
+
+/// Taken note of, and that is all.
+pub fn nothing() -> Response {
+    plain()
+}
+
 /// Stores what somebody did.
 pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
     let reply_to = reply_to(&inbound.what);
@@ -135,9 +164,7 @@ fn take(
     now: Timestamp,
 ) -> anyhow::Result<Response> {
     if let What::Unreadable { kind, raw } = &inbound.what {
-        tracing::error!(kind, "a frame could not be understood; it is kept as a dead letter");
-        tx.keep_dead_letter(kind, raw, now)?;
-        return Ok(plain());
+        return letter::keep(tx, team, inbound, kind, raw, now);
     }
     if inbound.what == What::Nothing {
         return Ok(plain());

@@ -6,7 +6,7 @@ use super::{Rules, card, tap, words};
 use crate::domain::debrief::MessageRef;
 use crate::domain::digest::shortened;
 use crate::domain::person::Person;
-use crate::ports::inbound::Control;
+use crate::ports::inbound::{self, Control};
 use crate::ports::outbound::Button;
 use crate::store::Tx;
 use crate::store::debriefs::Debrief;
@@ -16,6 +16,8 @@ use crate::store::outbox::OutKind;
 pub(super) const WHICH: &str = "which";
 /// Somebody who writes at random gets help at most this often, so that two bots cannot loop.
 const HELP_AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// Of an older message we cannot tell any more whether it was delivered.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// A message: in a prompt's thread it answers that prompt; else the one open question; else we ask
 /// which one is meant.
@@ -60,7 +62,8 @@ pub fn wrote(
     }
 }
 
-/// A corrected message corrects the answer that it became.
+/// A corrected message corrects the answer that it became. If we never heard of it before, because
+/// its correction came first, it is taken now, as it reads now.
 ///
 /// # Errors
 /// If the store fails.
@@ -73,7 +76,13 @@ pub fn rewrote(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let kept = tx.text_at(message)?.filter(|kept| kept.person == person.id);
-    let Some(kept) = kept else { return Ok(()) };
+    let Some(kept) = kept else {
+        let is_recent = sent_at(message).is_some_and(|at| at + REMEMBERED > now);
+        if is_recent && tx.first_delivery(&[inbound::message_key(message)], now)? {
+            return wrote(tx, rules, person, message, None, text, now);
+        }
+        return Ok(());
+    };
     tx.rewrite_text(kept.id, text.trim())?;
     let Some(debrief) = kept.claimed_by.map(|id| tx.debrief(id)).transpose()?.flatten() else {
         return Ok(());
@@ -95,6 +104,12 @@ fn answer(
 ) -> anyhow::Result<()> {
     tx.text_belongs_to(person.id, text, message, debrief.id, now)?;
     tap::wrote(tx, rules, debrief, text, now)
+}
+
+/// Slack's timestamps begin with the second.
+fn sent_at(message: &MessageRef) -> Option<Timestamp> {
+    let second = message.ts.split('.').next()?.parse().ok()?;
+    Timestamp::from_second(second).ok()
 }
 
 fn is_a_plea(text: &str) -> bool {

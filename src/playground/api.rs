@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::faults::{Fault, Limit};
 use super::server::Inner;
 use super::state::{BOT, BOT_NAME, BOT_USER, Call, Slack, TEAM};
-use super::{messages, people, socket, views};
+use super::{delivery, messages, people, views};
 
 /// Methods, and the scope that the bot token needs for each.
 const SCOPES: [(&str, &str); 18] = [
@@ -183,7 +183,7 @@ pub(super) async fn call(
         Err(refused) => return refused.into_response(),
     };
     for event in done.events {
-        socket::deliver_event(&inner, event);
+        delivery::deliver_event(&inner, event);
     }
     match &fault {
         Some(Fault::Slow(wait)) => tokio::time::sleep(*wait).await,
@@ -267,7 +267,7 @@ pub(super) fn arrive(inner: &Arc<Inner>) {
     };
     inner.changed();
     for event in done.into_iter().flat_map(|done| done.events) {
-        socket::deliver_event(inner, event);
+        delivery::deliver_event(inner, event);
     }
 }
 

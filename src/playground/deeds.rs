@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::delivery::{Acknowledged, deliver, deliver_event};
 use super::server::Inner;
-use super::socket::{Acknowledged, deliver, deliver_event};
 use super::state::{APP, Message, Slack, TEAM};
 use super::views::{self, Whole};
 use super::{messages, people};
@@ -80,7 +80,7 @@ pub(super) async fn act(
         }
         payload
     };
-    Some(deliver(inner, "interactive", payload).await != Acknowledged::No)
+    Some(deliver(inner, "interactive", payload).await.is_yes())
 }
 
 /// Sends the topmost form off.
@@ -100,7 +100,7 @@ pub(super) async fn submit(
     };
     let acknowledged = deliver(inner, "interactive", payload).await;
     let submitted = match acknowledged {
-        Acknowledged::No => Submitted::Timeout,
+        Acknowledged::No(_) => Submitted::Timeout,
         Acknowledged::Yes(answer) if answer["response_action"] == "errors" => {
             let errors = answer["errors"].as_object().cloned().unwrap_or_default();
             let lines = errors
@@ -143,6 +143,16 @@ pub(super) async fn close(inner: &Arc<Inner>, person: &str, view_id: &str) {
 
 /// `/command text`, typed in the conversation with the bot.
 pub(super) async fn command(inner: &Arc<Inner>, person: &str, typed: &str) -> bool {
+    command_in(inner, person, &Slack::channel_of(person), typed).await
+}
+
+/// The same in any channel.
+pub(super) async fn command_in(
+    inner: &Arc<Inner>,
+    person: &str,
+    channel: &str,
+    typed: &str,
+) -> bool {
     let (name, text) = typed.trim().split_once(char::is_whitespace).unwrap_or((typed.trim(), ""));
     let now = inner.now();
     let (payload, answer) = {
@@ -151,7 +161,7 @@ pub(super) async fn command(inner: &Arc<Inner>, person: &str, typed: &str) -> bo
         let member = slack.member(person).cloned().unwrap_or_default();
         let payload = json!({
             "token": "x", "team_id": TEAM, "team_domain": slack.team()["domain"],
-            "channel_id": Slack::channel_of(person), "channel_name": "directmessage",
+            "channel_id": channel, "channel_name": "directmessage",
             "user_id": person, "user_name": member.name, "command": name,
             "text": with_mentions(slack, text), "api_app_id": APP,
             "is_enterprise_install": "false", "trigger_id": slack.trigger(person),
@@ -160,7 +170,7 @@ pub(super) async fn command(inner: &Arc<Inner>, person: &str, typed: &str) -> bo
         (payload, answer)
     };
     match deliver(inner, "slash_commands", payload).await {
-        Acknowledged::No => false,
+        Acknowledged::No(_) => false,
         Acknowledged::Yes(message) => {
             if message.is_object() {
                 // A message in the acknowledgement is shown like one sent afterwards.
@@ -189,8 +199,20 @@ fn with_mentions(slack: &Slack, text: &str) -> String {
 
 /// A plain message, perhaps in a thread. Returns its timestamp.
 pub(super) fn say(inner: &Arc<Inner>, person: &str, text: &str, thread: Option<&str>) -> String {
+    let (ts, event) = written(inner, person, text, thread);
+    deliver_event(inner, event);
+    ts
+}
+
+/// The message alone: its timestamp, and the event that tells of it.
+pub(super) fn written(
+    inner: &Arc<Inner>,
+    person: &str,
+    text: &str,
+    thread: Option<&str>,
+) -> (String, Value) {
     let now = inner.now();
-    let event = {
+    let (ts, event) = {
         let slack = &mut *inner.slack();
         let message = Message {
             ts: slack.ts(now),
@@ -202,6 +224,7 @@ pub(super) fn say(inner: &Arc<Inner>, person: &str, text: &str, thread: Option<&
             thread_ts: thread.map(str::to_owned),
             is_ephemeral: false,
             is_edited: false,
+            edited_ts: None,
             is_deleted: false,
         };
         slack.messages.push(message.clone());
@@ -210,12 +233,10 @@ pub(super) fn say(inner: &Arc<Inner>, person: &str, text: &str, thread: Option<&
         event["channel_type"] = json!("im");
         event["event_ts"] = json!(message.ts);
         event["client_msg_id"] = json!(format!("m{}", slack.number()));
-        event
+        (message.ts, event)
     };
     inner.changed();
-    let ts = event["ts"].as_str().unwrap_or_default().to_owned();
-    deliver_event(inner, event);
-    ts
+    (ts, event)
 }
 
 /// Corrects a message of one's own.
@@ -232,10 +253,33 @@ pub(super) fn edit(inner: &Arc<Inner>, person: &str, ts: &str, text: &str) {
         let previous = messages::as_json(message);
         message.text = escaped(text);
         message.is_edited = true;
+        message.edited_ts = Some(event_ts.clone());
         json!({
             "type": "message", "subtype": "message_changed", "hidden": true, "channel": channel,
             "channel_type": "im", "ts": event_ts, "event_ts": event_ts,
             "message": messages::as_json(message), "previous_message": previous,
+        })
+    };
+    inner.changed();
+    deliver_event(inner, event);
+}
+
+/// Takes a message of one's own away.
+pub(super) fn delete(inner: &Arc<Inner>, person: &str, ts: &str) {
+    let now = inner.now();
+    let event = {
+        let slack = &mut *inner.slack();
+        let channel = Slack::channel_of(person);
+        let event_ts = slack.ts(now);
+        let Some(message) = slack.message(&channel, ts).filter(|message| message.author == person)
+        else {
+            return;
+        };
+        message.is_deleted = true;
+        json!({
+            "type": "message", "subtype": "message_deleted", "hidden": true, "channel": channel,
+            "channel_type": "im", "ts": event_ts, "event_ts": event_ts, "deleted_ts": ts,
+            "previous_message": messages::as_json(message),
         })
     };
     inner.changed();
@@ -274,7 +318,7 @@ pub(super) async fn shortcut(inner: &Arc<Inner>, person: &str, callback_id: &str
         payload["action_ts"] = json!(slack.ts(now));
         payload
     };
-    deliver(inner, "interactive", payload).await != Acknowledged::No
+    deliver(inner, "interactive", payload).await.is_yes()
 }
 
 /// Somebody's profile changed.

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow};
 use serde_json::{Value, json};
 
 use super::deeds::{self, Place, Submitted};
+use super::delivery::{self, Acknowledged};
 use super::faults::{Fault, Limit};
 use super::server::Playground;
 use super::state::{Call, Message, Slack, View};
@@ -167,6 +168,33 @@ impl Playground {
         deeds::edit(&self.inner, person, ts, text);
     }
 
+    /// Takes a message of one's own away.
+    pub fn delete(&self, person: &str, ts: &str) {
+        deeds::delete(&self.inner, person, ts);
+    }
+
+    /// `/debrief …`, typed in some channel.
+    pub async fn command_in(&self, person: &str, channel: &str, typed: &str) -> anyhow::Result<()> {
+        if deeds::command_in(&self.inner, person, channel, typed).await {
+            return Ok(());
+        }
+        Err(anyhow!("the app did not respond to {typed}"))
+    }
+
+    /// Tells the app something that nobody did, as it stands: `interactive` or `slash_commands`.
+    /// Returns what it answered, `null` if that was nothing, `None` if it did not acknowledge.
+    pub async fn tell(&self, kind: &'static str, payload: Value) -> Option<Value> {
+        match delivery::deliver(&self.inner, kind, payload).await {
+            Acknowledged::Yes(answer) => Some(answer),
+            Acknowledged::No(_) => None,
+        }
+    }
+
+    /// The same with an event.
+    pub fn tell_event(&self, event: Value) {
+        delivery::deliver_event(&self.inner, event);
+    }
+
     pub fn open_home(&self, person: &str) {
         deeds::open_home(&self.inner, person);
     }
@@ -232,14 +260,25 @@ impl Playground {
         self.inner.slack().expire_triggers();
     }
 
+    /// Something that the app is never told of: Slack tried for a while and gave up.
+    pub fn say_unheard(&self, person: &str, text: &str, thread: Option<&str>) -> String {
+        let (ts, _) = deeds::written(&self.inner, person, text, thread);
+        ts
+    }
+
+    /// Cuts one socket.
+    pub fn drop_one_socket(&self) {
+        self.inner.sockets.drop_one();
+    }
+
     /// Cuts every socket.
     pub fn drop_sockets(&self) {
         self.inner.sockets.drop_all();
     }
 
-    /// Asks the app to renew its sockets.
-    pub fn renew_sockets(&self) {
-        self.inner.sockets.ask_to_renew();
+    /// Asks the app to renew its sockets: `refresh_requested` or `warning`.
+    pub fn renew_sockets(&self, reason: &str) {
+        self.inner.sockets.ask_to_renew(reason);
     }
 
     pub fn refuse_sockets(&self, refuses: bool) {
@@ -248,20 +287,23 @@ impl Playground {
 
     /// The next deliveries come twice.
     pub fn deliver_twice(&self, next: u32) {
-        self.inner.sockets.deliver_twice(next);
+        self.inner.deliveries.deliver_twice(next);
     }
 
     /// Keeps deliveries back until [`Playground::release_reversed`].
     pub fn hold_deliveries(&self) {
-        self.inner.sockets.hold();
+        self.inner.deliveries.hold();
     }
 
     pub fn release_reversed(&self) {
-        self.inner.sockets.release_reversed();
+        self.inner.deliveries.release_reversed();
     }
 
-    /// Waits until at least `count` sockets are open.
+    /// Waits until at least `count` sockets are open, if there are to be any.
     pub async fn connected(&self, count: usize) -> anyhow::Result<()> {
+        if self.inner.deliveries.is_posting() {
+            return Ok(());
+        }
         let mut connected = self.inner.sockets.connected();
         let waiting = connected.wait_for(|open| *open >= count);
         let waited = tokio::time::timeout(PATIENCE, waiting).await.map(|waited| waited.is_ok());
@@ -271,7 +313,7 @@ impl Playground {
 
     /// Waits until every delivery was acknowledged or given up.
     pub async fn settled(&self) {
-        let mut outstanding = self.inner.sockets.outstanding();
+        let mut outstanding = self.inner.deliveries.outstanding();
         // After the patience the test's own assertion says what is missing.
         let _ = tokio::time::timeout(PATIENCE, outstanding.wait_for(|count| *count == 0)).await;
     }

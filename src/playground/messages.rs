@@ -50,6 +50,7 @@ pub(super) fn post(
         thread_ts,
         is_ephemeral: false,
         is_edited: false,
+        edited_ts: None,
         is_deleted: false,
     };
     let shown = as_json(&message);
@@ -192,6 +193,7 @@ pub(super) fn respond(
         thread_ts: None,
         is_ephemeral: ephemeral,
         is_edited: false,
+        edited_ts: None,
         is_deleted: false,
     };
     slack.messages.push(message);
@@ -277,7 +279,8 @@ pub(super) fn as_json(message: &Message) -> Value {
         shown["thread_ts"] = json!(root);
     }
     if message.is_edited {
-        shown["edited"] = json!({ "user": message.author, "ts": message.ts });
+        let ts = message.edited_ts.as_ref().unwrap_or(&message.ts);
+        shown["edited"] = json!({ "user": message.author, "ts": ts });
     }
     shown
 }

@@ -4,12 +4,13 @@
 //! documentation: it knows nothing of the bot, and it is strict about what Slack is strict about
 //! (tokens, scopes, the life of triggers, Block Kit's limits, view hashes). Start with
 //! [`server::Playground`]; what people can do is in [`deeds`], what the Web API answers in
-//! `api`, how events travel in `socket`.
+//! `api`, how events travel in `delivery`.
 
 mod api;
 mod assets;
 pub mod clock;
 pub mod deeds;
+mod delivery;
 pub mod driver;
 pub mod faults;
 pub mod kit;
@@ -17,6 +18,7 @@ mod messages;
 mod people;
 pub mod plain;
 mod play;
+mod post;
 pub mod server;
 mod socket;
 pub mod state;
@@ -51,6 +53,7 @@ pub struct Settings {
 
 /// A member of the workspace.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags of Slack's own user object")]
 pub struct Member {
     /// `U…`
     pub id: String,
@@ -62,6 +65,12 @@ pub struct Member {
     pub title: String,
     pub is_bot: bool,
     pub is_guest: bool,
+    /// A guest of a single channel.
+    pub is_ultra_restricted: bool,
+    /// From another workspace, met in a shared channel.
+    pub is_stranger: bool,
+    /// Another workspace than this one.
+    pub team: Option<String>,
     pub is_deleted: bool,
     /// Do Not Disturb from (inclusive) and to (exclusive).
     pub quiet: Option<(Timestamp, Timestamp)>,

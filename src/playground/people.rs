@@ -69,11 +69,12 @@ fn quiet_times(member: &Member, now: Timestamp) -> Value {
 pub(super) fn as_json(member: &Member, now: Timestamp) -> Value {
     let zone = TimeZone::get(&member.zone).unwrap_or(TimeZone::UTC);
     json!({
-        "id": member.id, "team_id": TEAM, "name": member.email.split('@').next(),
+        "id": member.id, "team_id": member.team.as_deref().unwrap_or(TEAM), "name": member.email.split('@').next(),
         "real_name": member.name, "deleted": member.is_deleted, "tz": member.zone,
         "tz_label": member.zone, "tz_offset": zone.to_offset(now).seconds(),
         "is_bot": member.is_bot, "is_app_user": false, "is_restricted": member.is_guest,
-        "is_ultra_restricted": false, "updated": now.as_second(), "locale": "en-US",
+        "is_ultra_restricted": member.is_ultra_restricted, "is_stranger": member.is_stranger,
+        "updated": now.as_second(), "locale": "en-US",
         "profile": {
             "real_name": member.name, "display_name": member.name, "email": member.email,
             "title": member.title, "fields": [], "team": TEAM,

@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::TurnableClock;
+use super::delivery::Deliveries;
+use super::post::Post;
 use super::socket::{self, Sockets};
 use super::state::Slack;
 use super::{Settings, api, assets, play};
@@ -32,6 +34,7 @@ pub struct Playground {
 pub(super) struct Inner {
     slack: Mutex<Slack>,
     pub(super) sockets: Sockets,
+    pub(super) deliveries: Deliveries,
     pub(super) clock: Arc<TurnableClock>,
     pub(super) address: SocketAddr,
     pub(super) bot_token: String,
@@ -84,6 +87,7 @@ impl Playground {
         let inner = Arc::new(Inner {
             slack: Mutex::new(Slack::new(settings)),
             sockets: Sockets::default(),
+            deliveries: Deliveries::default(),
             clock,
             address,
             bot_token: "xoxb-0-play-bot".into(),
@@ -124,6 +128,11 @@ impl Playground {
 
     pub fn app_token(&self) -> &str {
         &self.inner.app_token
+    }
+
+    /// From here on the app hears of everything through signed requests to `base`.
+    pub fn post_to(&self, base: &str, signing_secret: &str) {
+        self.inner.deliveries.post_to(Post::new(base, signing_secret));
     }
 
     pub fn clock(&self) -> &Arc<TurnableClock> {

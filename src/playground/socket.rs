@@ -1,11 +1,8 @@
-//! Socket Mode: open sockets, envelopes, acknowledgements, redelivery.
-//!
-//! Events that nobody acknowledges come again, three times; interactions and commands do not, and
-//! the person sees that the app did not respond.
+//! Socket Mode: open sockets, envelopes, acknowledgements.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::extract::ws::{Message as Frame, WebSocket, WebSocketUpgrade};
@@ -16,13 +13,11 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::delivery::{Acknowledged, Failure, Parcel, locked};
 use super::server::Inner;
-use super::state::{APP, BOT_USER, TEAM};
+use super::state::APP;
 
 const MOST_SOCKETS: usize = 10;
-/// How long an acknowledgement may take.
-const PATIENCE: Duration = Duration::from_secs(3);
-const MOST_ATTEMPTS: u32 = 4;
 
 /// All sockets of the app.
 pub(super) struct Sockets {
@@ -31,33 +26,13 @@ pub(super) struct Sockets {
     waiting: Mutex<HashMap<String, oneshot::Sender<Value>>>,
     counter: AtomicU64,
     turn: AtomicUsize,
-    /// Deliveries whose end is not known yet.
-    outstanding: watch::Sender<u64>,
     connected: watch::Sender<usize>,
-    troubles: Mutex<Troubles>,
+    refuses: AtomicBool,
 }
 
 struct Socket {
     id: u64,
     frames: mpsc::UnboundedSender<Frame>,
-}
-
-/// What goes wrong with deliveries, on purpose.
-#[derive(Debug, Default)]
-struct Troubles {
-    refuses_sockets: bool,
-    /// This many next deliveries come twice.
-    twice: u32,
-    /// Deliveries are kept until they are let go in reverse order.
-    held: Option<Vec<Value>>,
-}
-
-/// How a delivery ended.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Acknowledged {
-    /// With its payload, `null` if it had none.
-    Yes(Value),
-    No,
 }
 
 impl Default for Sockets {
@@ -68,15 +43,10 @@ impl Default for Sockets {
             waiting: Mutex::default(),
             counter: AtomicU64::new(0),
             turn: AtomicUsize::new(0),
-            outstanding: watch::Sender::new(0),
             connected: watch::Sender::new(0),
-            troubles: Mutex::default(),
+            refuses: AtomicBool::new(false),
         }
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Sockets {
@@ -91,8 +61,9 @@ impl Sockets {
         self.connected.subscribe()
     }
 
-    pub(super) fn outstanding(&self) -> watch::Receiver<u64> {
-        self.outstanding.subscribe()
+    /// Cuts one connection without a word.
+    pub(super) fn drop_one(&self) {
+        locked(&self.open).pop();
     }
 
     /// Cuts every connection without a word.
@@ -101,9 +72,9 @@ impl Sockets {
     }
 
     /// Asks for new connections, as Slack does now and then.
-    pub(super) fn ask_to_renew(&self) {
+    pub(super) fn ask_to_renew(&self, reason: &str) {
         let frame = json!({
-            "type": "disconnect", "reason": "refresh_requested",
+            "type": "disconnect", "reason": reason,
             "debug_info": { "host": "wss-play" },
         });
         for socket in locked(&self.open).iter() {
@@ -113,23 +84,7 @@ impl Sockets {
     }
 
     pub(super) fn refuse(&self, refuses: bool) {
-        locked(&self.troubles).refuses_sockets = refuses;
-    }
-
-    pub(super) fn deliver_twice(&self, next: u32) {
-        locked(&self.troubles).twice = next;
-    }
-
-    pub(super) fn hold(&self) {
-        locked(&self.troubles).held = Some(Vec::new());
-    }
-
-    /// Lets what was held go, the newest first.
-    pub(super) fn release_reversed(&self) {
-        let held = locked(&self.troubles).held.take().unwrap_or_default();
-        for envelope in held.into_iter().rev() {
-            self.send(&envelope);
-        }
+        self.refuses.store(refuses, Ordering::Relaxed);
     }
 
     fn number(&self) -> u64 {
@@ -138,10 +93,6 @@ impl Sockets {
 
     /// Sends to one of the open sockets. Says whether there was one.
     fn send(&self, envelope: &Value) -> bool {
-        if let Some(held) = &mut locked(&self.troubles).held {
-            held.push(envelope.clone());
-            return true;
-        }
         let mut open = locked(&self.open);
         open.retain(|socket| !socket.frames.is_closed());
         if open.is_empty() {
@@ -151,15 +102,9 @@ impl Sockets {
         open[turn].frames.send(Frame::text(envelope.to_string())).is_ok()
     }
 
-    fn take_twice(&self) -> bool {
-        let mut troubles = locked(&self.troubles);
-        let twice = troubles.twice > 0;
-        troubles.twice = troubles.twice.saturating_sub(1);
-        twice
-    }
-
     /// One attempt: sends and waits for the acknowledgement.
-    async fn attempt(&self, mut envelope: Value, patience: Duration) -> Acknowledged {
+    pub(super) async fn attempt(&self, parcel: &Parcel, patience: Duration) -> Acknowledged {
+        let mut envelope = parcel.envelope();
         let id = format!("e{}", self.number());
         envelope["envelope_id"] = json!(id);
         let (sender, receiver) = oneshot::channel();
@@ -170,7 +115,7 @@ impl Sockets {
             None
         };
         locked(&self.waiting).remove(&id);
-        acknowledged.map_or(Acknowledged::No, Acknowledged::Yes)
+        acknowledged.map_or(Acknowledged::No(Failure::Timeout), Acknowledged::Yes)
     }
 
     fn acknowledge(&self, frame: &str) {
@@ -187,70 +132,13 @@ impl Sockets {
     }
 }
 
-/// Something that a person did: delivered once.
-pub(super) async fn deliver(inner: &Arc<Inner>, kind: &str, payload: Value) -> Acknowledged {
-    let sockets = &inner.sockets;
-    sockets.outstanding.send_modify(|count| *count += 1);
-    let envelope = json!({ "type": kind, "accepts_response_payload": true, "payload": payload });
-    let again = sockets.take_twice().then(|| envelope.clone());
-    let acknowledged = sockets.attempt(envelope, PATIENCE).await;
-    if let Some(again) = again {
-        sockets.attempt(again, PATIENCE).await;
-    }
-    sockets.outstanding.send_modify(|count| *count -= 1);
-    acknowledged
-}
-
-/// An event: delivered until it is acknowledged, four times at most.
-pub(super) fn deliver_event(inner: &Arc<Inner>, event: Value) {
-    let inner = Arc::clone(inner);
-    inner.sockets.outstanding.send_modify(|count| *count += 1);
-    tokio::spawn(async move {
-        let sockets = &inner.sockets;
-        let number = sockets.number();
-        let now = inner.now().as_second();
-        let mut envelope = json!({
-            "type": "events_api", "accepts_response_payload": false, "retry_attempt": 0,
-            "retry_reason": "",
-            "payload": {
-                "token": "x", "team_id": TEAM, "context_team_id": TEAM,
-                "context_enterprise_id": null, "api_app_id": APP, "type": "event_callback",
-                "event_id": format!("Ev{number}"), "event_time": now,
-                "event_context": format!("4-{number}"), "is_ext_shared_channel": false,
-                "authorizations": [{
-                    "enterprise_id": null, "team_id": TEAM, "user_id": BOT_USER, "is_bot": true,
-                    "is_enterprise_install": false,
-                }],
-                "event": event,
-            },
-        });
-        let patience = PATIENCE / inner.haste();
-        for attempt in 0..MOST_ATTEMPTS {
-            if attempt > 0 {
-                envelope["retry_attempt"] = json!(attempt);
-                envelope["retry_reason"] = json!("timeout");
-            }
-            let mut connected = sockets.connected();
-            // Nobody is there: wait for a socket as long as for an acknowledgement.
-            let _ = tokio::time::timeout(patience, connected.wait_for(|count| *count > 0)).await;
-            if sockets.attempt(envelope.clone(), patience).await != Acknowledged::No {
-                break;
-            }
-        }
-        if sockets.take_twice() {
-            sockets.attempt(envelope, patience).await;
-        }
-        sockets.outstanding.send_modify(|count| *count -= 1);
-    });
-}
-
 /// `GET /socket/TICKET`.
 pub(super) async fn connect(
     State(inner): State<Arc<Inner>>,
     Path(ticket): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let refuses = locked(&inner.sockets.troubles).refuses_sockets;
+    let refuses = inner.sockets.refuses.load(Ordering::Relaxed);
     if refuses || !locked(&inner.sockets.tickets).remove(&ticket) {
         return StatusCode::FORBIDDEN.into_response();
     }

@@ -34,6 +34,8 @@ pub struct Message {
     /// Seen by one person, not part of the history.
     pub is_ephemeral: bool,
     pub is_edited: bool,
+    /// Of the last time that its author corrected it.
+    pub edited_ts: Option<String>,
     pub is_deleted: bool,
 }
 

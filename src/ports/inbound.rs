@@ -19,6 +19,11 @@ pub struct Inbound {
     pub what: What,
 }
 
+/// Stands for a message of somebody's, however it is delivered.
+pub fn message_key(message: &MessageRef) -> String {
+    format!("msg:{}:{}", message.channel, message.ts)
+}
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {

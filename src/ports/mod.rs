@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use jiff::{Timestamp, tz::TimeZone};
 
-use self::inbound::{ReplyTo, Trigger};
+use self::inbound::{Inbound, ReplyTo, Trigger};
 use self::outbound::{Card, Home, Modal, Whisper};
 use crate::domain::debrief::MessageRef;
 use crate::domain::meeting::Occurrence;
@@ -99,6 +99,17 @@ pub trait Messenger: Send + Sync {
     async fn publish_home(&self, person: &ChatId, home: &Home) -> Result<(), SendError>;
     /// Answers where somebody just did something, visible to them alone.
     async fn whisper(&self, to: &ReplyTo, whisper: &Whisper) -> Result<(), SendError>;
+    /// What people wrote in a direct conversation since then, at its top level and in `threads`, in
+    /// order and as if it were delivered now. Who keeps no history has nothing to tell.
+    async fn missed(
+        &self,
+        channel: &str,
+        threads: &[&str],
+        since: Timestamp,
+    ) -> Result<Vec<Inbound>, SendError> {
+        let _ = (channel, threads, since);
+        Ok(Vec::new())
+    }
     /// `None` if nobody in the workspace has that address.
     async fn person_by_email(&self, email: &str) -> Result<Option<Profile>, SendError>;
     async fn profile(&self, person: &ChatId) -> Result<Option<Profile>, SendError>;

@@ -36,7 +36,8 @@ pub(super) type Connector = SlackClientHyperConnector<TimeoutConnector<SlackHype
 #[derive(Debug)]
 pub(super) struct Api {
     pub(super) client: Arc<SlackClient<Connector>>,
-    pub(super) app_token: SlackApiToken,
+    /// Opens sockets; not there if Slack reaches us over signed HTTP.
+    pub(super) app_token: Option<SlackApiToken>,
     bot_token: SlackApiToken,
     raw: RawApi,
     pace: Arc<Pace>,
@@ -95,7 +96,7 @@ impl Api {
     pub(super) fn new(
         api_url: &str,
         bot_token: &Token,
-        app_token: &Token,
+        app_token: Option<&Token>,
         pace: Arc<Pace>,
     ) -> anyhow::Result<Self> {
         // The process-wide provider is main's to install; this makes the adapter work without.
@@ -109,7 +110,7 @@ impl Api {
             .context("build the HTTP client")?;
         Ok(Self {
             client: Arc::new(SlackClient::new(connector(&url)?)),
-            app_token: api_token(app_token),
+            app_token: app_token.map(api_token),
             bot_token: api_token(bot_token),
             raw: RawApi { http, url, token: bot_token.clone() },
             pace,
@@ -145,12 +146,15 @@ impl Api {
         .await
     }
 
-    /// Whether Slack would open a socket for our app token.
+    /// Whether Slack would open a socket for our app token, if we have one.
     pub(super) async fn try_socket(&self) -> Result<(), SendError> {
+        let Some(token) = &self.app_token else {
+            return Ok(());
+        };
         let call = Call::new("apps.connections.open");
         let answer: Result<Done, SendError> = self
             .paced(call, async {
-                let session = self.client.open_session(&self.app_token);
+                let session = self.client.open_session(token);
                 session.http_session_api.http_post(call.method, &serde_json::json!({}), None).await
             })
             .await;

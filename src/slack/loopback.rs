@@ -81,7 +81,7 @@ impl Loopback {
         SlackMessenger::new(SlackSettings {
             api_url: format!("{}/api", self.url),
             bot_token: Token::new("xoxb-bot"),
-            app_token: Token::new("xapp-app"),
+            app_token: Some(Token::new("xapp-app")),
             pace: Arc::new(pace),
         })
         .unwrap()
@@ -104,7 +104,11 @@ impl Loopback {
     }
 
     pub(super) async fn socket(&mut self) -> Peer {
-        let socket = tokio::time::timeout(SOON, self.sockets.recv()).await;
+        self.socket_within(SOON).await
+    }
+
+    pub(super) async fn socket_within(&mut self, patience: Duration) -> Peer {
+        let socket = tokio::time::timeout(patience, self.sockets.recv()).await;
         Peer(socket.unwrap().unwrap())
     }
 }

@@ -1,5 +1,13 @@
 //! What the app asks of a workspace, held against `config/slack-manifest.json` by a test.
 
+use anyhow::{Context, ensure};
+use serde_json::{Value, json};
+
+use super::http;
+
+/// As it is shipped: for sockets.
+const SHIPPED: &str = include_str!("../../config/slack-manifest.json");
+
 /// Bot scopes, all of them needed.
 pub const SCOPES: [&str; 7] = [
     "chat:write",
@@ -30,10 +38,35 @@ pub const EVENTS: [&str; 6] = [
     "user_change",
 ];
 
+/// The manifest; with an address, for signed HTTP at that address.
+///
+/// # Errors
+/// If the address is not one that Slack would take.
+pub fn text(address: Option<&str>) -> anyhow::Result<String> {
+    let Some(address) = address else {
+        return Ok(SHIPPED.trim_end().to_owned());
+    };
+    let base = address.trim_end_matches('/');
+    let host = base.strip_prefix("https://").unwrap_or_default();
+    ensure!(
+        !host.is_empty() && !host.contains(['?', '#', '@']) && !host.contains(char::is_whitespace),
+        "--url {address}: Slack posts to https addresses only, such as https://debrief.example.com"
+    );
+    let mut manifest: Value = serde_json::from_str(SHIPPED).context("read the manifest")?;
+    let settings = &mut manifest["settings"];
+    settings["socket_mode_enabled"] = json!(false);
+    settings["event_subscriptions"]["request_url"] = json!(format!("{base}{}", http::EVENTS));
+    let interactivity = json!(format!("{base}{}", http::INTERACTIVITY));
+    settings["interactivity"]["request_url"] = interactivity;
+    let commands = manifest["features"]["slash_commands"].as_array_mut();
+    for command in commands.into_iter().flatten() {
+        command["url"] = json!(format!("{base}{}", http::COMMANDS));
+    }
+    serde_json::to_string_pretty(&manifest).context("write the manifest")
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn words(list: &Value, key: &str) -> Vec<String> {
@@ -50,8 +83,7 @@ mod tests {
 
     #[test]
     fn the_manifest_asks_for_what_the_code_uses() {
-        let text = include_str!("../../config/slack-manifest.json");
-        let manifest: Value = serde_json::from_str(text).unwrap();
+        let manifest: Value = serde_json::from_str(SHIPPED).unwrap();
         assert_eq!(words(&manifest["oauth_config"]["scopes"]["bot"], ""), SCOPES);
         assert!(manifest["oauth_config"]["scopes"]["bot_optional"].is_null());
         let events = &manifest["settings"]["event_subscriptions"]["bot_events"];
@@ -70,9 +102,25 @@ mod tests {
     }
 
     #[test]
+    fn over_http_the_manifest_says_where_to_post() {
+        assert_eq!(text(None).unwrap(), SHIPPED.trim_end());
+        let manifest = text(Some("https://debrief.example.com/")).unwrap();
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        let settings = &manifest["settings"];
+        assert_eq!(settings["socket_mode_enabled"], false);
+        let at = |path: &str| format!("https://debrief.example.com/slack/{path}");
+        assert_eq!(settings["event_subscriptions"]["request_url"], at("events"));
+        assert_eq!(settings["interactivity"]["request_url"], at("interactivity"));
+        assert_eq!(manifest["features"]["slash_commands"][0]["url"], at("commands"));
+        assert_eq!(words(&settings["event_subscriptions"]["bot_events"], ""), EVENTS);
+        for wrong in ["http://a.example", "https://", "debrief.example.com", "https://a b"] {
+            assert!(text(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn the_manifest_keeps_within_its_limits() {
-        let text = include_str!("../../config/slack-manifest.json");
-        let manifest: Value = serde_json::from_str(text).unwrap();
+        let manifest: Value = serde_json::from_str(SHIPPED).unwrap();
         let about = &manifest["display_information"];
         assert!(about["name"].as_str().unwrap().len() <= 35);
         assert!(about["description"].as_str().unwrap().len() <= 140);

@@ -11,6 +11,7 @@ use super::{Tx, moment, seconds};
 use crate::domain::debrief::{DebriefId, MessageRef, Outcome, State, Worth};
 use crate::domain::meeting::Kind;
 use crate::domain::person::PersonId;
+use crate::domain::roster::ChatId;
 
 /// A debrief with the meeting it is about.
 #[derive(Debug, Clone)]
@@ -317,6 +318,21 @@ impl Tx<'_> {
             "WHERE debrief.rep_id = ?1 AND state = 'asked' ORDER BY ends_at DESC LIMIT 10",
             [rep.0],
         )
+    }
+
+    /// Every question in front of anybody who can be written to, a person's together.
+    pub fn open_prompts(&self) -> anyhow::Result<Vec<(ChatId, MessageRef)>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT chat_id, debrief.channel, ts FROM debrief
+             JOIN person ON person.id = rep_id
+             WHERE state = 'asked' AND ts IS NOT NULL AND is_active = 1 AND standing = 'member'
+             ORDER BY person.id, ts",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let message = MessageRef { channel: row.get(1)?, ts: row.get(2)? };
+            Ok((ChatId(row.get(0)?), message))
+        })?;
+        rows.collect::<rusqlite::Result<_>>().context("list open questions")
     }
 
     /// Records how a meeting ended. The answer itself is in the `ended` slot.

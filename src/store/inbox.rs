@@ -3,7 +3,7 @@
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Tx, seconds};
+use super::{Tx, moment, seconds};
 
 impl Tx<'_> {
     /// Notes the keys of a delivery. Says whether all of them are new; a duplicate has at least one
@@ -31,18 +31,20 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Keeps a frame that could not be understood.
-    pub fn keep_dead_letter(&self, kind: &str, raw: &str, now: Timestamp) -> anyhow::Result<()> {
-        self.0
-            .prepare_cached("INSERT INTO dead_letter (received_at, kind, raw) VALUES (?1, ?2, ?3)")?
-            .execute((seconds(now), kind, raw))
-            .context("keep a dead letter")?;
-        Ok(())
+    /// Up to when Slack could reach us; `None` before the first time.
+    pub fn heard_until(&self) -> anyhow::Result<Option<Timestamp>> {
+        let until: Option<i64> = self
+            .0
+            .query_row("SELECT heard_until FROM installation", [], |row| row.get(0))
+            .context("look up to when we heard")?;
+        Ok(until.map(moment))
     }
 
-    pub fn dead_letters(&self) -> anyhow::Result<u64> {
+    pub fn set_heard_until(&self, at: Timestamp) -> anyhow::Result<()> {
         self.0
-            .query_row("SELECT count(*) FROM dead_letter", [], |row| row.get(0))
-            .context("count dead letters")
+            .prepare_cached("UPDATE installation SET heard_until = ?1")?
+            .execute([seconds(at)])
+            .context("note up to when we heard")?;
+        Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub mod feeds;
 pub mod figures;
 pub mod history;
 pub mod inbox;
+pub mod letters;
 pub mod meetings;
 pub mod outbox;
 pub mod people;
@@ -285,6 +286,11 @@ pub fn visit<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) ->
     let result = work(&Tx(&transaction))?;
     transaction.commit().context("commit")?;
     Ok(result)
+}
+
+/// Whether a bot is running on the store.
+pub fn is_in_use(path: &Path) -> bool {
+    place::is_held(path)
 }
 
 /// Writes the whole file anew, without gaps, and empties the write-ahead log.

@@ -283,6 +283,17 @@ impl Tx<'_> {
         rows.collect::<rusqlite::Result<_>>().context("list administrators")
     }
 
+    /// Off the roster, deactivated, a guest or unknown to the workspace: nothing is sent.
+    pub fn is_gone(&self, person: PersonId) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached(
+                "SELECT is_active = 0 OR standing IN ('gone', 'outsider', 'missing')
+                 FROM person WHERE id = ?1",
+            )?
+            .query_row([person.0], |row| row.get(0))
+            .context("see whether somebody is gone")
+    }
+
     pub fn set_channel(&self, person: PersonId, channel: &str) -> anyhow::Result<()> {
         self.0
             .prepare_cached("UPDATE person SET channel = ?2 WHERE id = ?1 AND is_active = 1")?

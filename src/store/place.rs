@@ -124,6 +124,12 @@ pub(super) fn hold(path: &Path, now: Timestamp) -> anyhow::Result<Held> {
     Ok(Held(file))
 }
 
+/// Whether somebody holds the store at `path`.
+pub(super) fn is_held(path: &Path) -> bool {
+    let lock = File::options().write(true).open(beside(path, ".lock"));
+    lock.is_ok_and(|lock| lock.try_lock().is_err())
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         // Otherwise the next start checks more than it needs to.

@@ -24,11 +24,12 @@ use super::wal;
 pub(super) const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 4] = [
+pub const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_audit.sql"),
     include_str!("../../migrations/0003_upkeep.sql"),
     include_str!("../../migrations/0004_pacing.sql"),
+    include_str!("../../migrations/0005_inbound.sql"),
 ];
 
 const EVERY_CONNECTION: &str = "

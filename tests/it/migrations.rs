@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 /// Sample rows of each version, in order.
-const SAMPLES: [&str; 4] = [
+const SAMPLES: [&str; 5] = [
     include_str!("samples/0001.sql"),
     include_str!("samples/0002.sql"),
     include_str!("samples/0003.sql"),
     include_str!("samples/0004.sql"),
+    include_str!("samples/0005.sql"),
 ];
 
 fn now() -> Timestamp {

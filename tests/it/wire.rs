@@ -140,7 +140,7 @@ async fn dropped_connections_come_back_and_lose_nothing() {
     world.playground.connected(1).await.unwrap();
     world.settle().await;
     assert!(world.conversation(MAYA)[0].contains("“Call earlier”"));
-    world.playground.renew_sockets();
+    world.playground.renew_sockets("refresh_requested");
     world.playground.connected(1).await.unwrap();
     world.press(MAYA, "No").await;
     assert!(world.conversation(MAYA)[0].contains("no"));

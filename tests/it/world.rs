@@ -1,12 +1,13 @@
 //! A bot, a workspace and a clock, all real but in one process.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
 use debrief::app::Running;
 use debrief::config::Config;
-use debrief::config::secrets::{Secret, Secrets};
+use debrief::config::secrets::Secrets;
 use debrief::playground::clock::TurnableClock;
 use debrief::playground::server::Playground;
 use debrief::playground::state::Message;
@@ -37,7 +38,41 @@ nina@own.example,Nina Falk,manager,,,
 priya@own.example,Priya Nair,admin,,,
 ";
 
+/// What Slack signs with.
+pub(crate) const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+
+/// How Slack reaches the bot.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Socket,
+    Http,
+}
+
+thread_local! {
+    /// Each test has a thread of its own.
+    static MODE: Cell<Mode> = const { Cell::new(Mode::Socket) };
+}
+
+/// Tells a story once more in a world where Slack posts signed requests.
+pub(crate) fn over_http(story: fn()) {
+    let _mode = http_mode();
+    insta::allow_duplicates! { story() };
+}
+
+/// Until it is dropped, worlds are of this kind.
+pub(crate) fn http_mode() -> impl Drop {
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            MODE.set(Mode::Socket);
+        }
+    }
+    MODE.set(Mode::Http);
+    Back
+}
+
 pub(crate) struct World {
+    mode: Mode,
     pub(crate) playground: Playground,
     pub(crate) clock: Arc<TurnableClock>,
     pub(crate) folder: TempDir,
@@ -142,6 +177,7 @@ impl World {
         };
         let playground = Playground::start(settings, Arc::clone(&clock)).await.unwrap();
         let world = Self {
+            mode: MODE.get(),
             playground,
             clock,
             folder: tempfile::tempdir().unwrap(),
@@ -183,8 +219,12 @@ impl World {
         } else {
             "[http]\nlisten = \"off\"\n".to_owned()
         };
+        let mode = match self.mode {
+            Mode::Socket => "",
+            Mode::Http => "mode = \"http\"\nlisten = \"127.0.0.1:0\"\n",
+        };
         format!(
-            "[slack]\napi_url = {:?}\n[store]\npath = {:?}\n[roster]\nfile = {:?}\n\
+            "[slack]\napi_url = {:?}\n{mode}[store]\npath = {:?}\n[roster]\nfile = {:?}\n\
              [meetings]\nown_domains = [\"own.example\"]\n{listen}{}",
             self.playground.api_url(),
             self.path("debrief.db").display().to_string(),
@@ -198,16 +238,20 @@ impl World {
     }
 
     pub(crate) fn secrets(&self) -> Secrets {
-        Secrets {
-            bot_token: Secret::new(self.playground.bot_token()),
-            app_token: Secret::new(self.playground.app_token()),
+        let (bot, app) = (self.playground.bot_token(), self.playground.app_token());
+        match self.mode {
+            Mode::Socket => Secrets::for_sockets(bot, app),
+            Mode::Http => Secrets::for_http(bot, SIGNING_SECRET),
         }
     }
 
     pub(crate) async fn try_start(&mut self) -> anyhow::Result<()> {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        self.running =
-            Some(Running::start(&self.config(), &self.secrets(), clock, (self.pace)()).await?);
+        let running = Running::start(&self.config(), &self.secrets(), clock, (self.pace)()).await?;
+        if let Some(address) = running.slack_address() {
+            self.playground.post_to(&format!("http://{address}/slack"), SIGNING_SECRET);
+        }
+        self.running = Some(running);
         Ok(())
     }
 
@@ -224,6 +268,14 @@ impl World {
     pub(crate) async fn restart(&mut self) {
         self.stop().await;
         self.start().await;
+    }
+
+    pub(crate) fn is_over_http(&self) -> bool {
+        self.mode == Mode::Http
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub(crate) fn running(&self) -> &Running {

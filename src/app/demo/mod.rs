@@ -15,7 +15,7 @@ use anyhow::Context;
 use self::week::Week;
 use super::Running;
 use crate::config::Config;
-use crate::config::secrets::{Secret, Secrets};
+use crate::config::secrets::Secrets;
 use crate::playground::clock::TurnableClock;
 use crate::playground::server::Playground;
 use crate::playground::{Member, Settings};
@@ -66,10 +66,7 @@ impl Demo {
         let config = config(&playground, folder, &week.domain)?;
         let store = Arc::new(Store::open(&config.store_path, clock.now())?);
         seed::fill(&store, week, &roster, config.questions.clone()).await?;
-        let secrets = Secrets {
-            bot_token: Secret::new(playground.bot_token()),
-            app_token: Secret::new(playground.app_token()),
-        };
+        let secrets = Secrets::for_sockets(playground.bot_token(), playground.app_token());
         let turned = clock.turned();
         let running =
             Running::start_with(&config, &secrets, clock, Pace::unlimited(), store).await?;

@@ -4,6 +4,7 @@
 //! repeating is the outbox's business, after a look with [`Messenger::find`].
 
 mod lookup;
+mod missed;
 mod send;
 
 use std::collections::HashMap;
@@ -20,10 +21,11 @@ use self::send::Destination;
 use super::api::{Api, CALL, Call, Done, TRIGGERED};
 use super::figures::MethodFigures;
 use super::pace::{Lane, Pace};
+use super::reply::ReplyPlaces;
 use super::views;
 use crate::domain::debrief::MessageRef;
 use crate::domain::roster::ChatId;
-use crate::ports::inbound::{ReplyTo, Trigger};
+use crate::ports::inbound::{Inbound, ReplyTo, Trigger};
 use crate::ports::outbound::{Card, Home, Modal, Whisper};
 use crate::ports::{Identity, Messenger, Profile, SendError, ViewId};
 
@@ -33,7 +35,8 @@ pub struct SlackSettings {
     /// `https://slack.com/api`, or another workspace's; `http` is allowed.
     pub api_url: String,
     pub bot_token: Token,
-    pub app_token: Token,
+    /// Only for sockets.
+    pub app_token: Option<Token>,
     pub pace: Arc<Pace>,
 }
 
@@ -65,6 +68,7 @@ pub struct SlackMessenger {
     /// The look of a digest that the workspace last took.
     rung: AtomicUsize,
     warned_of_dnd: AtomicBool,
+    replies: ReplyPlaces,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,10 +95,11 @@ impl SlackMessenger {
     pub fn new(settings: SlackSettings) -> anyhow::Result<Self> {
         let SlackSettings { api_url, bot_token, app_token, pace } = settings;
         Ok(Self {
-            api: Arc::new(Api::new(&api_url, &bot_token, &app_token, pace)?),
+            api: Arc::new(Api::new(&api_url, &bot_token, app_token.as_ref(), pace)?),
             me: OnceLock::new(),
             rung: AtomicUsize::new(0),
             warned_of_dnd: AtomicBool::new(false),
+            replies: ReplyPlaces::of(&api_url),
         })
     }
 
@@ -139,6 +144,10 @@ impl Messenger for SlackMessenger {
     }
 
     async fn post(&self, channel: &str, card: &Card, key: &str) -> Result<MessageRef, SendError> {
+        // Whatever went wrong before: nothing of anybody's is ever posted where others read.
+        if !channel.starts_with('D') {
+            return Err(SendError::Never { code: "not_a_direct_conversation".into() });
+        }
         let to = Destination::New { channel, key, lane: lane(card) };
         let posted = self.show(&views::card(card), to).await;
         let posted = self.whose_account(posted).await?;
@@ -188,7 +197,19 @@ impl Messenger for SlackMessenger {
     }
 
     async fn whisper(&self, to: &ReplyTo, whisper: &Whisper) -> Result<(), SendError> {
+        if !self.replies.allows(&to.0) {
+            return Err(SendError::Never { code: "foreign_response_url".into() });
+        }
         self.api.respond(&to.0, &views::whisper(whisper)).await
+    }
+
+    async fn missed(
+        &self,
+        channel: &str,
+        threads: &[&str],
+        since: Timestamp,
+    ) -> Result<Vec<Inbound>, SendError> {
+        self.written(channel, threads, since).await
     }
 
     async fn person_by_email(&self, email: &str) -> Result<Option<Profile>, SendError> {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Deed, Us, word};
 use crate::domain::debrief::MessageRef;
-use crate::ports::inbound::What;
+use crate::ports::inbound::{What, message_key};
 use crate::slack::text;
 
 /// For logs: "event message", or the wrapper's own type.
@@ -91,16 +91,38 @@ fn message(event: &Value, us: &Us) -> Option<Deed> {
     }
 }
 
+/// A message from a conversation's history: written, and perhaps corrected since.
+pub(super) fn found(message: &Value, channel: &str, us: &Us) -> Vec<Deed> {
+    let Some(ts) = word(message, "ts").filter(|_| !is_ours(message, us)) else {
+        return Vec::new();
+    };
+    if !matches!(word(message, "subtype"), None | Some("file_share" | "thread_broadcast")) {
+        return Vec::new();
+    }
+    let changed = word(&message["edited"], "ts").and_then(|edited| {
+        let text = text::typed(message["text"].as_str().unwrap_or_default());
+        let message_ref = MessageRef { channel: channel.to_owned(), ts: ts.to_owned() };
+        Some(Deed {
+            keys: vec![format!("edit:{channel}:{ts}:{edited}")],
+            who: word(message, "user")?.to_owned(),
+            what: What::Rewrote { message: message_ref, text },
+            ..Deed::nothing()
+        })
+    });
+    wrote(message, channel, ts).into_iter().chain(changed).collect()
+}
+
 fn wrote(event: &Value, channel: &str, ts: &str) -> Option<Deed> {
     let text = text::typed(event["text"].as_str().unwrap_or_default());
-    let mut keys = vec![format!("msg:{channel}:{ts}")];
+    let message = MessageRef { channel: channel.to_owned(), ts: ts.to_owned() };
+    let mut keys = vec![message_key(&message)];
     keys.extend(word(event, "client_msg_id").map(|id| format!("cmid:{id}")));
     let what = if text.trim().is_empty() {
         // A picture, say.
         What::Nothing
     } else {
         What::Wrote {
-            message: MessageRef { channel: channel.to_owned(), ts: ts.to_owned() },
+            message,
             thread: word(event, "thread_ts").filter(|thread| *thread != ts).map(str::to_owned),
             text,
         }

@@ -1,26 +1,40 @@
-//! Frames of the socket to [`Inbound`].
+//! What Slack delivers to [`Inbound`], whichever door it came through.
 //!
-//! Read from loose JSON and never refused: Slack adds fields and kinds at will, and one frame that
-//! we do not understand must neither hurt nor get lost. What we understand and do not need becomes
-//! [`What::Nothing`]; what we cannot read, [`What::Unreadable`].
+//! Read from loose JSON and never refused: Slack adds fields and kinds at will, and one delivery
+//! that we do not understand must neither hurt nor get lost. What we understand and do not need
+//! becomes [`What::Nothing`]; what we cannot read, [`What::Unreadable`]. [`read`] takes a frame of
+//! the socket, [`read_body`] the body of a signed request; both end in [`understand`], so the doors
+//! differ in their wrapping alone.
 
 mod event;
 mod form;
 mod interaction;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::roster::ChatId;
+use crate::ports::Identity;
 use crate::ports::inbound::{Inbound, ReplyTo, Trigger, What};
 
 use super::manifest::COMMANDS;
 use super::text;
 
-/// Whose frames we ignore: our own.
+/// Whose deliveries we ignore: our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Us {
-    pub(super) bot_id: String,
-    pub(super) bot_user: ChatId,
+pub struct Us {
+    bot_id: String,
+    bot_user: ChatId,
+}
+
+impl Us {
+    pub fn new(me: &Identity) -> Self {
+        Self { bot_id: me.bot_id.clone(), bot_user: me.bot_user.clone() }
+    }
+
+    /// Differs between installations.
+    pub(super) fn bot_id(&self) -> &str {
+        &self.bot_id
+    }
 }
 
 /// A frame of the socket.
@@ -42,9 +56,33 @@ pub(super) struct Envelope {
     pub(super) id: Option<String>,
     /// The acknowledgement may carry an answer.
     pub(super) takes_payload: bool,
+    pub(super) delivery: Delivery,
+}
+
+/// The body of a signed request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    /// Slack wants to see this again before it sends anything.
+    Challenge(String),
+    /// Slack looks whether we are there.
+    Knock,
+    Delivery(Box<Delivery>),
+}
+
+/// One deed, without its wrapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Delivery {
     /// The fields of the submitted form, which errors may be shown under.
     pub(super) fields: Vec<String>,
     pub(super) inbound: Inbound,
+}
+
+/// What a payload is about.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Event,
+    Interaction,
+    Command,
 }
 
 /// What was read from a payload.
@@ -63,58 +101,129 @@ impl Deed {
 
 /// Reads one frame.
 pub(super) fn read(raw: &str, us: &Us) -> Frame {
-    let Ok(frame) = serde_json::from_str::<Value>(raw) else {
-        return Frame::Envelope(Box::new(unreadable(&Value::Null, "frame", raw)));
-    };
+    let frame = serde_json::from_str::<Value>(raw).unwrap_or_default();
     let payload = &frame["payload"];
-    let (kind, deed) = match word(&frame, "type") {
+    let id = word(&frame, "envelope_id").map(str::to_owned);
+    let delivery = match word(&frame, "type") {
         Some("hello") => return Frame::Hello,
         Some("disconnect") => {
             return Frame::Disconnect {
                 reason: word(&frame, "reason").unwrap_or_default().to_owned(),
             };
         }
-        Some("events_api") => (event::kind(payload), event::read(payload, us)),
-        Some("interactive") => (interaction::kind(payload), interaction::read(payload)),
-        Some("slash_commands") => ("slash_command".to_owned(), command(payload)),
-        other => (other.unwrap_or("frame").to_owned(), None),
+        Some("events_api") => understand(Kind::Event, payload, raw, us),
+        Some("interactive") => understand(Kind::Interaction, payload, raw, us),
+        Some("slash_commands") => understand(Kind::Command, payload, raw, us),
+        other => unreadable(payload, other.unwrap_or("frame"), raw),
     };
-    let Some(deed) = deed else {
-        return Frame::Envelope(Box::new(unreadable(&frame, &kind, raw)));
-    };
-    Frame::Envelope(Box::new(Envelope {
-        id: word(&frame, "envelope_id").map(str::to_owned),
-        takes_payload: frame["accepts_response_payload"] == true,
-        fields: form::fields(&payload["view"]),
-        inbound: Inbound {
-            keys: deed.keys,
-            team_id: deed.team_id,
-            who: ChatId(deed.who),
-            what: deed.what,
-        },
+    let takes_payload = frame["accepts_response_payload"] == true;
+    Frame::Envelope(Box::new(Envelope { id, takes_payload, delivery }))
+}
+
+/// Reads the body of a request whose signature holds: JSON for events, a form for everything else.
+pub(super) fn read_body(raw: &[u8], us: &Us) -> Request {
+    let text = String::from_utf8_lossy(raw);
+    if text.trim_start().starts_with('{') {
+        let payload = serde_json::from_str::<Value>(&text).unwrap_or_default();
+        if word(&payload, "type") == Some("url_verification") {
+            return Request::Challenge(word(&payload, "challenge").unwrap_or_default().to_owned());
+        }
+        let delivery = match word(&payload, "type") {
+            Some("event_callback" | "app_rate_limited") => {
+                understand(Kind::Event, &payload, &text, us)
+            }
+            other => unreadable(&payload, other.unwrap_or("body"), &text),
+        };
+        return Request::Delivery(Box::new(delivery));
+    }
+    let mut fields = Map::new();
+    for (name, value) in form_urlencoded::parse(raw) {
+        if name == "payload" {
+            let payload = serde_json::from_str::<Value>(&value).unwrap_or_default();
+            let delivery = understand(Kind::Interaction, &payload, &text, us);
+            return Request::Delivery(Box::new(delivery));
+        }
+        fields.insert(name.into_owned(), Value::String(value.into_owned()));
+    }
+    if fields.contains_key("ssl_check") {
+        return Request::Knock;
+    }
+    let payload = Value::Object(fields);
+    Request::Delivery(Box::new(match word(&payload, "command") {
+        Some(_) => understand(Kind::Command, &payload, &text, us),
+        None => unreadable(&payload, "body", &text),
     }))
 }
 
-fn unreadable(frame: &Value, kind: &str, raw: &str) -> Envelope {
-    let payload = &frame["payload"];
-    let id = word(frame, "envelope_id").map(str::to_owned);
-    let key = match (word(payload, "event_id"), &id) {
-        (Some(event), _) => format!("ev:{event}"),
-        (None, Some(id)) => format!("env:{id}"),
-        (None, None) => format!("raw:{:016x}", digest(raw)),
+/// Reads once more what could not be understood, from whichever door it came.
+pub fn read_again(raw: &str, us: &Us) -> Inbound {
+    if let Ok(frame) = serde_json::from_str::<Value>(raw)
+        && !frame["payload"].is_null()
+        && let Frame::Envelope(envelope) = read(raw, us)
+    {
+        return envelope.delivery.inbound;
+    }
+    match read_body(raw.as_bytes(), us) {
+        Request::Delivery(delivery) => delivery.inbound,
+        Request::Challenge(_) | Request::Knock => unreadable(&Value::Null, "body", raw).inbound,
+    }
+}
+
+/// A message found in a conversation's history, as if it were delivered now.
+pub(super) fn found(message: &Value, channel: &str, team: &str, us: &Us) -> Vec<Inbound> {
+    let deeds = event::found(message, channel, us).into_iter();
+    let inbound = |deed: Deed| Inbound {
+        keys: deed.keys,
+        team_id: team.to_owned(),
+        who: ChatId(deed.who),
+        what: deed.what,
+    };
+    deeds.map(inbound).collect()
+}
+
+fn understand(kind: Kind, payload: &Value, raw: &str, us: &Us) -> Delivery {
+    let deed = match kind {
+        Kind::Event => event::read(payload, us),
+        Kind::Interaction => interaction::read(payload),
+        Kind::Command => command(payload),
+    };
+    let Some(Deed { keys, team_id, who, what }) = deed else {
+        let named = match kind {
+            Kind::Event => event::kind(payload),
+            Kind::Interaction => interaction::kind(payload),
+            Kind::Command => "slash_command".to_owned(),
+        };
+        return unreadable(payload, &named, raw);
+    };
+    Delivery {
+        fields: form::fields(&payload["view"]),
+        inbound: Inbound { keys, team_id, who: ChatId(who), what },
+    }
+}
+
+/// Kept as it came; its key is the same when Slack sends it again.
+fn unreadable(payload: &Value, kind: &str, raw: &str) -> Delivery {
+    let key = match word(payload, "event_id").or_else(|| word(payload, "trigger_id")) {
+        Some(id) => format!("ev:{id}"),
+        None if payload.is_null() => format!("raw:{:016x}", digest(raw)),
+        None => format!("raw:{:016x}", digest(&payload.to_string())),
     };
     let who = [&payload["user"]["id"], &payload["user_id"], &payload["event"]["user"]];
-    Envelope {
-        id,
-        takes_payload: false,
-        fields: Vec::new(),
+    Delivery {
+        fields: form::fields(&payload["view"]),
         inbound: Inbound {
             keys: vec![key],
             team_id: interaction::team(payload),
             who: ChatId(who.iter().find_map(|who| who.as_str()).unwrap_or_default().to_owned()),
-            what: What::Unreadable { kind: kind.to_owned(), raw: raw.to_owned() },
+            what: What::Unreadable { kind: plain(kind).to_owned(), raw: raw.to_owned() },
         },
     }
+}
+
+/// Kinds are logged, so they must not be able to hold what somebody wrote.
+fn plain(kind: &str) -> &str {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b" _.".contains(&byte);
+    if kind.len() <= 40 && kind.bytes().all(is_name) { kind } else { "unrecognised" }
 }
 
 /// Smart quotes and `<@U1>` are the command's to understand.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures_util::future::BoxFuture;
+use slack_morphism::SlackApiToken;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,11 +21,9 @@ use tokio_util::task::TaskTracker;
 
 use super::api::Api;
 use super::client::SlackMessenger;
+use super::desk::{self, Desk, Handler};
+use super::door::Health;
 use super::inbound::Us;
-use crate::ports::inbound::{Ack, Inbound};
-
-/// What is done with what came in. Without an [`Ack`], Slack sends an event again.
-pub type Handler = Arc<dyn Fn(Inbound) -> BoxFuture<'static, Option<Ack>> + Send + Sync>;
 
 /// Two, so that one is there while the other is renewed. Slack delivers to either.
 const SLOTS: usize = 2;
@@ -35,20 +33,6 @@ const SLOTS: usize = 2;
 pub struct Socket {
     shared: Arc<Shared>,
     slots: TaskTracker,
-}
-
-/// How the connection to Slack is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Health {
-    /// Sockets that are open, and how many there should be.
-    pub up: usize,
-    pub wanted: usize,
-    /// Since any frame came; `None` before the first.
-    pub since_frame: Option<Duration>,
-    /// Since a socket was last opened.
-    pub since_hello: Option<Duration>,
-    /// Slack's code for why it will never let us in again; nothing is tried any more.
-    pub refused: Option<String>,
 }
 
 impl Socket {
@@ -62,16 +46,17 @@ impl Socket {
         handler: Handler,
         tempo: Tempo,
     ) -> anyhow::Result<Self> {
-        let me = messenger.me().await.context("ask Slack who we are")?;
+        let us = Us::new(messenger.me().await.context("ask Slack who we are")?);
+        let api = Arc::clone(&messenger.api);
+        let token = api.app_token.clone().context("sockets need an app token")?;
         let shared = Arc::new(Shared {
-            api: Arc::clone(&messenger.api),
-            us: Us { bot_id: me.bot_id.clone(), bot_user: me.bot_user.clone() },
-            handler,
+            api,
+            token,
+            desk: Desk::new(us, handler, tempo.handling),
             tempo,
             seen: Mutex::default(),
             refused: watch::Sender::new(None),
             over: CancellationToken::new(),
-            handling: TaskTracker::new(),
         });
         let slots = TaskTracker::new();
         for slot in 0..SLOTS {
@@ -89,6 +74,7 @@ impl Socket {
             since_frame: since(seen.frame),
             since_hello: since(seen.hello),
             refused: self.shared.refused.borrow().clone(),
+            forged: 0,
         }
     }
 
@@ -107,11 +93,7 @@ impl Socket {
         self.shared.over.cancel();
         self.slots.close();
         self.slots.wait().await;
-        self.shared.handling.close();
-        let finished = self.shared.handling.wait();
-        if tokio::time::timeout(self.shared.tempo.handling, finished).await.is_err() {
-            tracing::warn!("stopped while something that came in was still being handled");
-        }
+        self.shared.desk.finished().await;
     }
 }
 
@@ -124,14 +106,13 @@ impl Drop for Socket {
 /// What all slots and their listeners use.
 struct Shared {
     api: Arc<Api>,
-    us: Us,
-    handler: Handler,
+    token: SlackApiToken,
+    desk: Desk,
     tempo: Tempo,
     seen: Mutex<Seen>,
     refused: watch::Sender<Option<String>>,
     /// Stopped, or refused: nothing is taken in and nothing opened.
     over: CancellationToken,
-    handling: TaskTracker,
 }
 
 #[derive(Debug, Default)]
@@ -146,7 +127,7 @@ struct Seen {
 struct Tempo {
     /// From opening a socket to its hello.
     hello: Duration,
-    /// Slack waits three seconds for an acknowledgement.
+    /// From a delivery to its acknowledgement.
     handling: Duration,
     /// For acknowledgements to leave before a socket closes: the library drops what it has not sent.
     grace: Duration,
@@ -157,17 +138,20 @@ struct Tempo {
     longest_wait: Duration,
     /// A socket that lived shorter counts as a failure.
     short_life: Duration,
+    /// A silent socket is noticed after three of these many seconds.
+    ping_seconds: u64,
 }
 
 impl Tempo {
     const SLACK: Self = Self {
         hello: Duration::from_secs(15),
-        handling: Duration::from_millis(2800),
+        handling: desk::HANDLING,
         grace: Duration::from_millis(250),
         stagger: Duration::from_secs(1),
         first_wait: Duration::from_secs(1),
         longest_wait: Duration::from_mins(1),
         short_life: Duration::from_secs(1),
+        ping_seconds: 10,
     };
 }
 
@@ -187,7 +171,7 @@ impl Shared {
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared")
-            .field("us", &self.us)
+            .field("us", &self.desk.us)
             .field("seen", &self.seen)
             .finish_non_exhaustive()
     }

@@ -24,9 +24,8 @@ use crate::slack::errors;
 
 /// A year: the library's own second attempt at a refused connection, which is not to happen.
 const NEVER: u64 = 365 * 24 * 3600;
-/// A silent socket is noticed after this many of these many seconds.
-const PING_SECONDS: u64 = 10;
-const MOST_PINGS_LOST: u64 = 3;
+/// A silent socket is noticed after this many pings without a pong.
+pub(super) const MOST_PINGS_LOST: u64 = 3;
 
 /// Runs until it is over.
 pub(super) async fn keep_open(shared: Arc<Shared>, slot: usize) {
@@ -98,7 +97,7 @@ pub(super) fn backoff(shared: &Shared, slot: usize, failures: u32) -> Duration {
     };
     let tempo = &shared.tempo;
     let wait = tempo.first_wait.saturating_mul(1 << doublings.min(16)).min(tempo.longest_wait);
-    let spread = shared.us.bot_id.bytes().map(u32::from).sum::<u32>() % 50;
+    let spread = shared.desk.us.bot_id().bytes().map(u32::from).sum::<u32>() % 50;
     let spread = (spread + u32::try_from(slot).unwrap_or(0) * 25) % 50;
     wait * (75 + spread) / 100
 }
@@ -128,9 +127,9 @@ impl<'a> Connection<'a> {
         let config = SlackClientSocketModeConfig::new()
             .with_max_connections_count(1)
             .with_reconnect_timeout_in_seconds(NEVER)
-            .with_ping_interval_in_seconds(PING_SECONDS)
+            .with_ping_interval_in_seconds(shared.tempo.ping_seconds)
             .with_ping_failure_threshold_times(MOST_PINGS_LOST);
-        let token = shared.api.app_token.clone();
+        let token = shared.token.clone();
         if manager.register_new_token(&config, token, listener).await.is_err() {
             tracing::warn!(slot, "a socket to Slack could not be set up");
             return None;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ports::inbound::What;
+use crate::ports::inbound::{Ack, Inbound, What};
 use crate::slack::loopback::{Answer, Loopback, Peer, SOON};
 
 const QUICK: Tempo = Tempo {
@@ -14,6 +14,7 @@ const QUICK: Tempo = Tempo {
     first_wait: Duration::from_millis(20),
     longest_wait: Duration::from_millis(80),
     short_life: Duration::ZERO,
+    ping_seconds: 10,
 };
 
 fn command(text: &str, id: &str) -> Value {
@@ -145,6 +146,22 @@ async fn a_lost_socket_is_opened_again() {
     until(|| socket.health().up == 2).await;
 }
 
+/// The peer never reads, so it never answers a ping: the network in between is gone.
+#[tokio::test]
+async fn f16_a_half_open_socket_is_noticed_by_its_missing_pongs() {
+    let mut slack = Loopback::start().await;
+    let watchful = Tempo { ping_seconds: 1, ..QUICK };
+    let socket = Socket::start_at(&slack.messenger(), obedient(), watchful).await.unwrap();
+    let mut silent = [slack.socket().await, slack.socket().await];
+    for peer in &mut silent {
+        peer.hello().await;
+    }
+    until(|| socket.health().up == 2).await;
+    let _again = slack.socket_within(SOON * 3).await;
+    // In production a ping goes out every ten seconds, and the fourth without a pong is one too many.
+    const { assert!(Tempo::SLACK.ping_seconds * (slot::MOST_PINGS_LOST + 1) <= 45) };
+}
+
 #[tokio::test]
 async fn a_socket_that_says_nothing_is_given_up() {
     let mut slack = Loopback::start().await;
@@ -194,7 +211,7 @@ async fn stopping_waits_for_what_came_in() {
     let mut slack = Loopback::start().await;
     let (socket, [mut peer, mut other]) = two_up(&mut slack).await;
     peer.say(&command("sleep", "e1")).await;
-    until(|| !socket.shared.handling.is_empty()).await;
+    until(|| !socket.shared.desk.is_idle()).await;
     let opened = slack.requests("apps.connections.open").len();
     socket.stop().await;
     assert_eq!(peer.hear().await, Some(json!({"envelope_id": "e1"})));

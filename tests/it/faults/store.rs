@@ -30,7 +30,7 @@ fn refusal(path: &Path) -> String {
 
 async fn write(store: &Store, number: u32) -> anyhow::Result<()> {
     store
-        .transact(move |tx| tx.keep_dead_letter("test", &"x".repeat(900), now()).map(|()| number))
+        .transact(move |tx| tx.keep_dead_letter("test", &"x".repeat(900), now()).map(|_| number))
         .await?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use debrief::store::answers::Slot;
 use crate::world::{LEO, MAYA, TOM, World, acme, meeting};
 
 #[tokio::test]
-async fn a_tap_is_saved_at_once_and_a_restart_keeps_it() {
+pub(super) async fn a_tap_is_saved_at_once_and_a_restart_keeps_it() {
     let mut world = World::asked_about_acme().await;
     world.press(MAYA, "Nice chat, no step").await;
     let tapped = plain::message(&world.last(MAYA));
@@ -31,7 +31,7 @@ async fn a_tap_is_saved_at_once_and_a_restart_keeps_it() {
 }
 
 #[tokio::test]
-async fn the_form_words_its_question_after_the_ending_and_keeps_what_was_typed() {
+pub(super) async fn the_form_words_its_question_after_the_ending_and_keeps_what_was_typed() {
     let world = World::asked_about_acme().await;
     world.open_form(MAYA).await;
     insta::assert_snapshot!(world.form(MAYA).await, @r#"
@@ -78,7 +78,7 @@ async fn the_form_words_its_question_after_the_ending_and_keeps_what_was_typed()
 }
 
 #[tokio::test]
-async fn mistakes_are_shown_under_their_fields() {
+pub(super) async fn mistakes_are_shown_under_their_fields() {
     let world = World::asked_about_acme().await;
     world.open_form(MAYA).await;
     let errors = world.playground.submit(MAYA).await.unwrap();
@@ -97,7 +97,7 @@ async fn mistakes_are_shown_under_their_fields() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_edited_any_time_and_versions_are_kept() {
+pub(super) async fn an_answer_can_be_edited_any_time_and_versions_are_kept() {
     let world = World::asked_about_acme().await;
     world.open_form(MAYA).await;
     world.playground.fill(MAYA, "How did it end?", "No").await.unwrap();
@@ -121,7 +121,7 @@ async fn an_answer_can_be_edited_any_time_and_versions_are_kept() {
 }
 
 #[tokio::test]
-async fn a_plain_reply_is_an_answer_and_correcting_it_corrects_the_answer() {
+pub(super) async fn a_plain_reply_is_an_answer_and_correcting_it_corrects_the_answer() {
     let world = World::asked_about_acme().await;
     let ts = world.playground.say(MAYA, "Let them <lead> & listen");
     world.settle().await;
@@ -142,7 +142,7 @@ async fn a_plain_reply_is_an_answer_and_correcting_it_corrects_the_answer() {
 }
 
 #[tokio::test]
-async fn editing_a_long_reply_cuts_nothing() {
+pub(super) async fn editing_a_long_reply_cuts_nothing() {
     let world = World::asked_about_acme().await;
     let long = format!("{} end", "I should have listened. ".repeat(40));
     world.playground.say(MAYA, &long);
@@ -157,7 +157,7 @@ async fn editing_a_long_reply_cuts_nothing() {
 }
 
 #[tokio::test]
-async fn a_reply_in_the_thread_answers_that_prompt() {
+pub(super) async fn a_reply_in_the_thread_answers_that_prompt() {
     let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
     let world = World::new(&[acme(), birk]).await;
     world.turn_to("2026-03-10T14:50").await;
@@ -172,7 +172,7 @@ async fn a_reply_in_the_thread_answers_that_prompt() {
 }
 
 #[tokio::test]
-async fn with_two_open_questions_a_plain_message_is_asked_about() {
+pub(super) async fn with_two_open_questions_a_plain_message_is_asked_about() {
     let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
     let world = World::new(&[acme(), birk]).await;
     world.turn_to("2026-03-10T14:50").await;
@@ -190,7 +190,7 @@ async fn with_two_open_questions_a_plain_message_is_asked_about() {
 }
 
 #[tokio::test]
-async fn a_lock_keeps_the_words_from_the_manager() {
+pub(super) async fn a_lock_keeps_the_words_from_the_manager() {
     let world = World::asked_about_acme().await;
     world.playground.say(MAYA, "I talked too much");
     world.settle().await;
@@ -208,7 +208,7 @@ async fn a_lock_keeps_the_words_from_the_manager() {
 }
 
 #[tokio::test]
-async fn a_rough_one_is_asked_about_more_kindly() {
+pub(super) async fn a_rough_one_is_asked_about_more_kindly() {
     let world = World::asked_about_acme().await;
     world.press(MAYA, "No").await;
     world.press(MAYA, "Rough one").await;
@@ -219,7 +219,7 @@ async fn a_rough_one_is_asked_about_more_kindly() {
 }
 
 #[tokio::test]
-async fn a_call_in_no_calendar_is_logged_by_hand() {
+pub(super) async fn a_call_in_no_calendar_is_logged_by_hand() {
     let world = World::new(&[]).await;
     world.answered(TOM, "Acme", "No", "Call earlier").await;
     insta::assert_snapshot!(world.conversation(TOM).join("\n===\n"), @"
@@ -243,7 +243,7 @@ async fn a_call_in_no_calendar_is_logged_by_hand() {
 }
 
 #[tokio::test]
-async fn a_wrong_account_is_corrected_for_the_whole_series() {
+pub(super) async fn a_wrong_account_is_corrected_for_the_whole_series() {
     let weekly = format!("{}RRULE:FREQ=DAILY;COUNT=2\r\n", acme());
     let world = World::new(&[weekly]).await;
     world.turn_to("2026-03-10T14:50").await;
@@ -261,7 +261,7 @@ async fn a_wrong_account_is_corrected_for_the_whole_series() {
 }
 
 #[tokio::test]
-async fn a_trigger_that_is_too_old_is_explained() {
+pub(super) async fn a_trigger_that_is_too_old_is_explained() {
     let world = World::asked_about_acme().await;
     let refused = debrief::playground::faults::Fault::Refused("expired_trigger_id".into());
     world.playground.fault("views.open", refused);
@@ -270,7 +270,7 @@ async fn a_trigger_that_is_too_old_is_explained() {
 }
 
 #[tokio::test]
-async fn somebody_elses_debrief_cannot_be_touched() {
+pub(super) async fn somebody_elses_debrief_cannot_be_touched() {
     let world = World::asked_about_acme().await;
     world.command(TOM, "/debrief history").await;
     let prompt = world.last(MAYA);

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use crate::world::{MAYA, World, acme, local, meeting};
 
 #[tokio::test]
-async fn a_meeting_ends_and_the_rep_is_asked_once() {
+pub(super) async fn a_meeting_ends_and_the_rep_is_asked_once() {
     let world = World::new(&[acme()]).await;
     world.turn_to("2026-03-10T14:49").await;
     assert!(world.conversation(MAYA).is_empty());
@@ -25,7 +25,7 @@ async fn a_meeting_ends_and_the_rep_is_asked_once() {
 }
 
 #[tokio::test]
-async fn one_reminder_then_silence_then_the_end() {
+pub(super) async fn one_reminder_then_silence_then_the_end() {
     let world = World::asked_about_acme().await;
     world.turn_to("2026-03-10T17:49").await;
     assert_eq!(world.conversation(MAYA).len(), 1);
@@ -46,7 +46,7 @@ async fn one_reminder_then_silence_then_the_end() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_in_the_middle_of_the_next_meeting() {
+pub(super) async fn nobody_is_asked_in_the_middle_of_the_next_meeting() {
     let next = meeting("b", "Corvo", "2026-03-10T14:50", "2026-03-10T15:30", "a@corvo.example");
     let world = World::new(&[acme(), next]).await;
     world.turn_to("2026-03-10T15:29").await;
@@ -56,7 +56,7 @@ async fn nobody_is_asked_in_the_middle_of_the_next_meeting() {
 }
 
 #[tokio::test]
-async fn the_plan_follows_the_meeting_until_we_asked() {
+pub(super) async fn the_plan_follows_the_meeting_until_we_asked() {
     let world = World::new(&[acme()]).await;
     world.turn_to("2026-03-10T14:10").await;
     let longer =
@@ -69,7 +69,7 @@ async fn the_plan_follows_the_meeting_until_we_asked() {
 }
 
 #[tokio::test]
-async fn a_meeting_cancelled_at_the_last_minute_is_not_asked_about() {
+pub(super) async fn a_meeting_cancelled_at_the_last_minute_is_not_asked_about() {
     let world = World::new(&[acme()]).await;
     world.turn_to("2026-03-10T14:44").await;
     world.set_calendar("maya.ics", &[format!("{}STATUS:CANCELLED\r\n", acme())]);
@@ -79,7 +79,7 @@ async fn a_meeting_cancelled_at_the_last_minute_is_not_asked_about() {
 }
 
 #[tokio::test]
-async fn one_instance_of_a_series_is_moved_and_another_one_is_out() {
+pub(super) async fn one_instance_of_a_series_is_moved_and_another_one_is_out() {
     let weekly = format!(
         "{}RRULE:FREQ=DAILY;COUNT=3\r\nEXDATE;TZID=Europe/Berlin:20260311T140000\r\n",
         acme()
@@ -102,7 +102,7 @@ async fn one_instance_of_a_series_is_moved_and_another_one_is_out() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_outside_working_hours() {
+pub(super) async fn nobody_is_asked_outside_working_hours() {
     let late = meeting("a", "Acme", "2026-03-10T17:30", "2026-03-10T18:30", "k@acme.example");
     let world = World::new(&[late]).await;
     world.turn_to("2026-03-10T18:40").await;
@@ -113,7 +113,7 @@ async fn nobody_is_asked_outside_working_hours() {
 }
 
 #[tokio::test]
-async fn a_rep_who_travels_is_asked_in_their_new_zone() {
+pub(super) async fn a_rep_who_travels_is_asked_in_their_new_zone() {
     let late = meeting("a", "Acme", "2026-03-10T20:30", "2026-03-10T21:00", "k@acme.example");
     let world = World::new(&[late]).await;
     world.playground.change_member(MAYA, |maya| maya.zone = "America/Los_Angeles".into());
@@ -124,7 +124,7 @@ async fn a_rep_who_travels_is_asked_in_their_new_zone() {
 }
 
 #[tokio::test]
-async fn do_not_disturb_is_respected() {
+pub(super) async fn do_not_disturb_is_respected() {
     let world = World::new(&[acme()]).await;
     let quiet = Some((local("2026-03-10T14:30"), local("2026-03-10T16:00")));
     world.playground.change_member(MAYA, |maya| maya.quiet = quiet);
@@ -136,7 +136,7 @@ async fn do_not_disturb_is_respected() {
 }
 
 #[tokio::test]
-async fn a_pause_is_quiet_and_leaves_nothing_to_flood() {
+pub(super) async fn a_pause_is_quiet_and_leaves_nothing_to_flood() {
     let world = World::new(&[acme()]).await;
     let said = world.command(MAYA, "/debrief pause until Thu").await;
     insta::assert_snapshot!(said, @"
@@ -154,7 +154,7 @@ async fn a_pause_is_quiet_and_leaves_nothing_to_flood() {
 }
 
 #[tokio::test]
-async fn snooze_skip_and_did_not_happen() {
+pub(super) async fn snooze_skip_and_did_not_happen() {
     let world = World::asked_about_acme().await;
     world.press(MAYA, "Ask in 1 hour").await;
     insta::assert_snapshot!(world.last_whisper(MAYA), @"OK, I'll come back to Acme today 15:50.");
@@ -185,7 +185,7 @@ async fn snooze_skip_and_did_not_happen() {
 }
 
 #[tokio::test]
-async fn the_day_has_a_budget_and_the_rest_waits() {
+pub(super) async fn the_day_has_a_budget_and_the_rest_waits() {
     let hours = [8, 9, 10, 11].map(|hour| {
         let (from, to) = (format!("2026-03-11T{hour:02}:00"), format!("2026-03-11T{hour:02}:30"));
         meeting(&format!("m{hour}"), "Call", &from, &to, &format!("a@firm{hour}.example"))
@@ -200,7 +200,7 @@ async fn the_day_has_a_budget_and_the_rest_waits() {
 }
 
 #[tokio::test]
-async fn a_restart_changes_nothing() {
+pub(super) async fn a_restart_changes_nothing() {
     let mut world = World::asked_about_acme().await;
     let before = world.playground.from_bot(MAYA);
     world.restart().await;
@@ -214,7 +214,7 @@ async fn a_restart_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_ended_while_the_bot_was_down_is_asked_about_when_it_wakes() {
+pub(super) async fn what_ended_while_the_bot_was_down_is_asked_about_when_it_wakes() {
     let mut world = World::new(&[acme()]).await;
     world.stop().await;
     world.clock.set(local("2026-03-10T16:30"));

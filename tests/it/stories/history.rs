@@ -17,7 +17,7 @@ async fn with_answers() -> World {
 }
 
 #[tokio::test]
-async fn a_rep_reads_all_of_their_own() {
+pub(super) async fn a_rep_reads_all_of_their_own() {
     let world = with_answers().await;
     insta::assert_snapshot!(world.command(MAYA, "/debrief me").await, @"
     *Your debriefs*
@@ -42,7 +42,7 @@ async fn a_rep_reads_all_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_manager_reads_their_own_team_and_the_look_is_logged() {
+pub(super) async fn a_manager_reads_their_own_team_and_the_look_is_logged() {
     let world = with_answers().await;
     insta::assert_snapshot!(world.command(LEO, "/debrief history @maya").await, @"
     *Maya Brandt's debriefs*
@@ -69,7 +69,7 @@ async fn a_manager_reads_their_own_team_and_the_look_is_logged() {
 }
 
 #[tokio::test]
-async fn nobody_else_reads_anything_and_nobody_learns_who_exists() {
+pub(super) async fn nobody_else_reads_anything_and_nobody_learns_who_exists() {
     let world = with_answers().await;
     for reader in [TOM, NINA, PRIYA] {
         for whom in ["<@U0MAYA|maya>", "@maya", "<@U0NOBODY>", "@nobody", "maya@own.example"] {
@@ -84,7 +84,7 @@ async fn nobody_else_reads_anything_and_nobody_learns_who_exists() {
 }
 
 #[tokio::test]
-async fn a_stranger_to_the_roster_is_told_so() {
+pub(super) async fn a_stranger_to_the_roster_is_told_so() {
     let world = World::new(&[]).await;
     let said = world.command("U0GUEST", "/debrief history").await;
     assert_eq!(said, "You are not on debrief's roster. Ask whoever runs it to add you.");
@@ -96,7 +96,7 @@ async fn a_stranger_to_the_roster_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_new_manager_reads_from_their_first_day_on_and_the_former_one_nothing() {
+pub(super) async fn a_new_manager_reads_from_their_first_day_on_and_the_former_one_nothing() {
     let world = with_answers().await;
     world.turn_to("2026-03-12T09:00").await;
     let moved = crate::world::ROSTER
@@ -112,7 +112,7 @@ async fn a_new_manager_reads_from_their_first_day_on_and_the_former_one_nothing(
 }
 
 #[tokio::test]
-async fn a_long_history_is_read_page_by_page() {
+pub(super) async fn a_long_history_is_read_page_by_page() {
     let world = World::new(&[]).await;
     for number in 0..7 {
         world.answered(MAYA, &format!("Firm{number}"), "No", "Call earlier").await;
@@ -129,7 +129,7 @@ async fn a_long_history_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn typos_get_a_suggestion_and_help_is_short() {
+pub(super) async fn typos_get_a_suggestion_and_help_is_short() {
     let world = World::new(&[]).await;
     let said = world.command(MAYA, "/debrief histroy @maya").await;
     assert_eq!(said, "I don't know “histroy”. Did you mean `/debrief history`?");
@@ -151,7 +151,7 @@ async fn typos_get_a_suggestion_and_help_is_short() {
 }
 
 #[tokio::test]
-async fn the_home_tab_is_the_calm_place() {
+pub(super) async fn the_home_tab_is_the_calm_place() {
     let world = with_answers().await;
     for (person, text) in [
         (MAYA, world.home(MAYA).await),
@@ -194,7 +194,7 @@ async fn the_home_tab_is_the_calm_place() {
 }
 
 #[tokio::test]
-async fn very_long_answers_still_fit_on_a_page() {
+pub(super) async fn very_long_answers_still_fit_on_a_page() {
     let world = World::new(&[]).await;
     for number in 0..6 {
         world.playground.command(MAYA, &format!("/debrief now Firm{number}")).await.unwrap();

@@ -73,7 +73,7 @@ async fn a_backup_is_made_while_answers_come_in_all_the_time() {
     for _ in 0..20 {
         let body = body.clone();
         let many = move |tx: &debrief::store::Tx<'_>| {
-            (0..200).try_for_each(|_| tx.keep_dead_letter("frame", &body, now))
+            (0..200).try_for_each(|_| tx.keep_dead_letter("frame", &body, now).map(drop))
         };
         store.transact(many).await.unwrap();
     }

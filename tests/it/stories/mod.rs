@@ -5,4 +5,5 @@ mod asking;
 mod digest;
 mod history;
 mod keeping;
+mod over_http;
 mod roster;

@@ -126,7 +126,7 @@ async fn nothing_is_sent_where_nobody_listens() {
     let messenger = SlackMessenger::new(SlackSettings {
         api_url: url,
         bot_token: Token::new("xoxb-1"),
-        app_token: Token::new("xapp-1"),
+        app_token: Some(Token::new("xapp-1")),
         pace: Arc::new(Pace::unlimited()),
     })
     .unwrap();

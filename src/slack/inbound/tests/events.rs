@@ -52,10 +52,10 @@ fn messages_that_are_none_of_our_business() {
         json!({"subtype": "message_changed", "hidden": true,
             "message": {"user": "U1", "text": "same", "ts": "1"}, "previous_message": {"text": "same"}}),
     ] {
-        assert_eq!(envelope(&message(&more)).inbound.what, What::Nothing, "{more}");
+        assert_eq!(envelope(&message(&more)).delivery.inbound.what, What::Nothing, "{more}");
     }
     let shared = message(&json!({"subtype": "file_share", "files": [{"id": "F1"}]}));
-    assert!(matches!(envelope(&shared).inbound.what, What::Wrote { .. }));
+    assert!(matches!(envelope(&shared).delivery.inbound.what, What::Wrote { .. }));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn what_else_slack_tells() {
     let all: Vec<String> = told
         .iter()
         .map(|told| {
-            let inbound = envelope(&event(told)).inbound;
+            let inbound = envelope(&event(told)).delivery.inbound;
             let kind = told["type"].as_str().unwrap();
             format!("{kind}: {} {:?} {:?}", inbound.who.0, inbound.what, inbound.keys)
         })
@@ -112,7 +112,7 @@ fn every_event_that_the_manifest_asks_for_is_read() {
         let kind = name.strip_suffix(".im").unwrap_or(name);
         let frame = event(&json!({"type": kind, "user": "U1", "channel": "D1", "tab": "home",
             "text": "hi", "ts": "1795446100.000200"}));
-        let what = envelope(&frame).inbound.what;
+        let what = envelope(&frame).delivery.inbound.what;
         assert!(!matches!(what, What::Nothing | What::Unreadable { .. }), "{name}: {what:?}");
     }
 }
@@ -121,5 +121,5 @@ fn every_event_that_the_manifest_asks_for_is_read() {
 fn strangers_keep_their_own_team() {
     let mut frame = message(&json!({"user_team": "T9"}));
     frame["payload"]["is_ext_shared_channel"] = json!(true);
-    assert_eq!(envelope(&frame).inbound.team_id, "T9");
+    assert_eq!(envelope(&frame).delivery.inbound.team_id, "T9");
 }

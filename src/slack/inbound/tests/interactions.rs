@@ -69,7 +69,7 @@ fn every_control_comes_back_from_a_button_and_from_a_menu() {
         let menu = json!({"type": "overflow", "action_id": "more", "action_ts": "1",
             "selected_option": {"text": {"type": "plain_text", "text": "x"}, "value": value}});
         for action in [button(&control), menu] {
-            match envelope(&interaction(&press(&action))).inbound.what {
+            match envelope(&interaction(&press(&action))).delivery.inbound.what {
                 What::Tap(tap) => assert_eq!(tap.control, control),
                 other => panic!("{other:?}"),
             }
@@ -99,7 +99,7 @@ fn a_button_on_the_home_tab() {
 fn what_only_one_person_sees_stands_nowhere() {
     let control = Control::Answer { debrief: DebriefId(7) };
     let mut payload = press(&button(&control));
-    let at = |payload: &Value| match envelope(&interaction(payload)).inbound.what {
+    let at = |payload: &Value| match envelope(&interaction(payload)).delivery.inbound.what {
         What::Tap(tap) => tap.message,
         other => panic!("{other:?}"),
     };
@@ -124,7 +124,7 @@ fn a_choice_that_rewords_the_form() {
     Tap(Tap { control: Reworded { debrief: DebriefId(7) }, message: None, view: Some("V1"), trigger: Some(Trigger("t1")), reply_to: None, values: {"outcome": Choice("no")} })
     "#);
     payload["actions"][0]["block_id"] = json!("other");
-    assert_eq!(envelope(&interaction(&payload)).inbound.what, What::Nothing);
+    assert_eq!(envelope(&interaction(&payload)).delivery.inbound.what, What::Nothing);
 }
 
 #[test]
@@ -147,10 +147,10 @@ fn a_submitted_form() {
     T1 U1
     Submitted { form: Answer(DebriefId(7)), values: {"boxes": Ticks(["a", "b"]), "due": Date(2026-11-30), "note": Text("a < b & c"), "outcome": Choice("no")} }
     "#);
-    assert_eq!(envelope(&frame).fields, ["outcome"]);
+    assert_eq!(envelope(&frame).delivery.fields, ["outcome"]);
     let mut again = payload.clone();
     again["trigger_id"] = json!("t2");
-    let key = |payload: &Value| envelope(&interaction(payload)).inbound.keys;
+    let key = |payload: &Value| envelope(&interaction(payload)).delivery.inbound.keys;
     assert_ne!(key(&again), key(&payload), "after an error");
     again["trigger_id"] = json!(null);
     assert_eq!(key(&again), ["sub:V1:1795446000.aBcD:ff2e679c9fdc58d0"]);
@@ -176,7 +176,11 @@ fn shortcuts_and_what_is_left_alone() {
         ("message_action", "other"),
         ("block_suggestion", ""),
     ] {
-        assert_eq!(envelope(&payload(kind, callback)).inbound.what, What::Nothing, "{kind}");
+        assert_eq!(
+            envelope(&payload(kind, callback)).delivery.inbound.what,
+            What::Nothing,
+            "{kind}"
+        );
     }
     assert!(seen(&payload("new_kind", "")).ends_with("Unreadable new_kind"));
 }
@@ -185,5 +189,5 @@ fn shortcuts_and_what_is_left_alone() {
 fn without_a_team_the_persons_own_counts() {
     let mut payload = press(&button(&Control::Log));
     payload["team"] = json!(null);
-    assert_eq!(envelope(&interaction(&payload)).inbound.team_id, "T1");
+    assert_eq!(envelope(&interaction(&payload)).delivery.inbound.team_id, "T1");
 }
