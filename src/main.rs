@@ -3,20 +3,19 @@
 //! Exit codes: 0 fine, 1 something went wrong (or `check` found something), 2 the configuration or
 //! the command line is wrong.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use debrief::app::tools::{self, Form};
-use debrief::app::{Running, SystemClock, check, demo};
+use debrief::app::{Running, SystemClock, check, demo, log};
 use debrief::config::secrets::Secrets;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
 use debrief::slack::pace::Pace;
 use jiff::civil::Date;
-use tracing_subscriber::EnvFilter;
 
 /// A self-hosted Slack bot that asks reps, right after a customer meeting, what they would do
 /// differently.
@@ -87,7 +86,7 @@ fn main() -> ExitCode {
 async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
     let out = &mut std::io::stdout();
     if let Command::Demo { port } = cli.command {
-        log(LogFormat::Human, "warn")?;
+        log::start(LogFormat::Human, "warn")?;
         demo::run(port, out, stop_signal()?).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -95,12 +94,12 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
     let now = SystemClock.now();
     match cli.command {
         Command::Run => {
-            log(config.log.format, config.log.level.as_str())?;
+            log::start(config.log.format, config.log.level.as_str())?;
             let secrets = Secrets::from_env()?;
             return run(&config, &secrets).await;
         }
         Command::Check => {
-            log(config.log.format, "off")?;
+            log::start(config.log.format, "off")?;
             let fine = check::run(&cli.config, &config, Secrets::from_env(), now, out).await?;
             return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
         }
@@ -149,15 +148,4 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
-}
-
-/// The library that talks to Slack logs addresses that are as good as tokens: it stays silent.
-fn log(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{level},slack_morphism=off,hyper=warn,reqwest=warn"))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => subscriber.json().init(),
-        LogFormat::Human => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
-    }
-    Ok(())
 }

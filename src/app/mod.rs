@@ -7,6 +7,7 @@ pub mod beat;
 pub mod check;
 pub mod demo;
 mod listen;
+pub mod log;
 pub mod roster;
 pub mod tools;
 pub mod web;
@@ -206,9 +207,15 @@ fn messenger(config: &Config, secrets: &Secrets, pace: Pace) -> anyhow::Result<S
 }
 
 fn calendar(config: &Config) -> anyhow::Result<IcsCalendar> {
-    let CalendarConfig { timeout, max_bytes, .. } = &config.calendar;
-    let timeout = Duration::try_from(*timeout).context("calendar.timeout")?;
-    IcsCalendar::new(&CalendarSettings { timeout, max_bytes: *max_bytes })
+    let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
+        &config.calendar;
+    IcsCalendar::new(&CalendarSettings {
+        timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
+        max_bytes: *max_bytes,
+        allow_private: *allow_private,
+        allow_http: *allow_http,
+        allowed_hosts: allowed_hosts.clone(),
+    })
 }
 
 fn rules(config: &Config) -> Rules {

@@ -15,12 +15,10 @@ use super::zone::as_if_utc;
 
 /// Steps of the engine for one rule.
 const MOST_STEPS: u32 = 100_000;
-/// Results of one rule within the window.
-const MOST_FOUND: usize = 20_000;
+/// Results of one rule within the window: what nobody could attend.
+pub(super) const MOST_FOUND: usize = 500;
 /// Of one period, which the engine builds at once.
-const LARGEST_SET: usize = 100_000;
-/// For all rules of one reading together.
-const MOST_TIME: Duration = Duration::from_secs(5);
+const LARGEST_SET: usize = 1000;
 
 /// What one reading may cost.
 #[derive(Debug)]
@@ -29,11 +27,11 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new() -> Self {
-        Self { until: Instant::now() + MOST_TIME }
+    pub(super) fn new(time: Duration) -> Self {
+        Self { until: Instant::now() + time }
     }
 
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         Instant::now() > self.until
     }
 }

@@ -12,6 +12,8 @@ pub mod enroll;
 pub mod explain;
 pub mod follow_up;
 pub mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 pub mod home;
 pub mod log;

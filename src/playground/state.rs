@@ -91,6 +91,9 @@ pub(super) struct Slack {
     triggers: HashMap<String, Trigger>,
     pub(super) answers: HashMap<String, AnswerPlace>,
     pub(super) calendars: HashMap<String, (u64, String)>,
+    /// How often each calendar was asked for, and the status that its server answers with instead.
+    pub(super) calendar_calls: HashMap<String, usize>,
+    pub(super) calendar_faults: HashMap<String, u16>,
     pub(super) faults: Faults,
     pub(super) calls: Vec<Call>,
     pub(super) is_revoked: bool,
@@ -111,6 +114,8 @@ impl Slack {
             triggers: HashMap::new(),
             answers: HashMap::new(),
             calendars: HashMap::new(),
+            calendar_calls: HashMap::new(),
+            calendar_faults: HashMap::new(),
             faults: Faults::default(),
             calls: Vec::new(),
             is_revoked: false,
