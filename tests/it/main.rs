@@ -4,6 +4,7 @@
 mod architecture;
 mod cli;
 mod faults;
+mod fuzz;
 mod migrations;
 mod page;
 mod stories;
