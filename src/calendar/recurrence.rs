@@ -61,6 +61,9 @@ pub(super) fn expand(
     if plain.interval == Some(0) {
         return Err(RuleTrouble::NotUnderstood);
     }
+    if never_comes(rule) {
+        return Ok(Vec::new());
+    }
     if set_size(rule) > LARGEST_SET || budget.is_spent() {
         return Err(RuleTrouble::TooLong);
     }
@@ -93,6 +96,19 @@ pub(super) fn expand(
         }
     }
     Ok(found)
+}
+
+/// A day that none of the months has, such as 30 February: the engine would look for it through
+/// thousands of years.
+fn never_comes(rule: &ICalendarRecurrenceRule) -> bool {
+    let longest = |month: u8| match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let most = rule.bymonth.iter().map(|month| longest(month.month())).max();
+    let least = rule.bymonthday.iter().map(|day| day.unsigned_abs()).min();
+    most.zip(least).is_some_and(|(most, least)| least > most)
 }
 
 /// How many times one period of a rule may hold.

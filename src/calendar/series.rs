@@ -15,7 +15,7 @@ use super::zone::Zone;
 use crate::domain::meeting::Occurrence;
 
 /// For all series of one reading together.
-const MOST_TIME: Duration = Duration::from_secs(2);
+const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// What could not be had, by count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
