@@ -3,7 +3,7 @@
 //! Exit codes: 0 fine, 1 something went wrong (or `check` or `audit verify` found something), 2 the
 //! configuration or the command line is wrong, 78 the store cannot be used until somebody acts.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand};
 use debrief::app::letters::{self, Reveal};
 use debrief::app::records::{self, Resolve};
 use debrief::app::tools::{self, Form};
-use debrief::app::{Running, SystemClock, check, demo, keep};
+use debrief::app::{Running, SystemClock, check, demo, keep, log};
 use debrief::config::secrets::Secrets;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
@@ -21,7 +21,6 @@ use debrief::slack::manifest;
 use debrief::slack::pace::Pace;
 use debrief::store::trouble::Unusable;
 use jiff::civil::Date;
-use tracing_subscriber::EnvFilter;
 
 /// A self-hosted Slack bot that asks reps, right after a customer meeting, what they would do
 /// differently.
@@ -190,7 +189,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
     let out = &mut std::io::stdout();
     if let Command::Demo { port } = cli.command {
-        log(LogFormat::Human, "warn")?;
+        log::start(LogFormat::Human, "warn")?;
         demo::run(port, out, stop_signal()?).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -202,12 +201,12 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
     let now = SystemClock.now();
     match cli.command {
         Command::Run => {
-            log(config.log.format, config.log.level.as_str())?;
+            log::start(config.log.format, config.log.level.as_str())?;
             let secrets = Secrets::from_env(config.slack_mode)?;
             return run(&config, &secrets).await;
         }
         Command::Check => {
-            log(config.log.format, "off")?;
+            log::start(config.log.format, "off")?;
             let secrets = Secrets::from_env(config.slack_mode);
             let fine = check::run(&cli.config, &config, secrets, now, out).await?;
             return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
@@ -309,15 +308,4 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
-}
-
-/// The library that talks to Slack logs addresses that are as good as tokens: it stays silent.
-fn log(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{level},slack_morphism=off,hyper=warn,reqwest=warn"))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => subscriber.json().init(),
-        LogFormat::Human => subscriber.with_ansi(std::io::stderr().is_terminal()).init(),
-    }
-    Ok(())
 }

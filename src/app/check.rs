@@ -12,6 +12,7 @@ use super::keep::backup_status;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, ConfigError};
 use crate::domain::roster::{self, CalendarSource, Roster, RosterEntry};
+use crate::flows::collect::BROKEN_AFTER;
 use crate::ports::{Calendar, CalendarRequest, Messenger, SendError};
 use crate::slack::pace::Pace;
 use crate::store;
@@ -246,16 +247,24 @@ async fn check_calendars(
         match result {
             Ok(line) => report.good("calendar", &format!("{email}: {line}"))?,
             Err(problem) => {
-                let last = stored.feeds.iter().find(|feed| feed.email == email);
-                let last = match last.and_then(|feed| feed.good_at) {
-                    Some(at) => format!("; in use is the state of {at}"),
-                    None => String::new(),
-                };
+                let stored = stored.feeds.iter().find(|feed| feed.email == email);
+                let last = stored.map(remembered).unwrap_or_default();
                 report.bad("calendar", &format!("{email}: {problem}{last}"))?;
             }
         }
     }
     Ok(())
+}
+
+/// What a running bot makes of a calendar that cannot be read.
+fn remembered(feed: &FeedHealth) -> String {
+    let broken = feed.gone >= BROKEN_AFTER;
+    let broken =
+        if broken { "; broken: the rep was told, the roster needs a new address" } else { "" };
+    match feed.good_at {
+        Some(at) => format!("{broken}; in use is the state of {at}"),
+        None => broken.to_owned(),
+    }
 }
 
 async fn read(

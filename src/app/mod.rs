@@ -10,6 +10,7 @@ mod ear;
 pub mod keep;
 pub mod letters;
 mod listen;
+pub mod log;
 pub mod operator;
 mod rates;
 pub mod records;
@@ -315,9 +316,15 @@ async fn open_door(
 }
 
 fn calendar(config: &Config) -> anyhow::Result<IcsCalendar> {
-    let CalendarConfig { timeout, max_bytes, .. } = &config.calendar;
-    let timeout = Duration::try_from(*timeout).context("calendar.timeout")?;
-    IcsCalendar::new(&CalendarSettings { timeout, max_bytes: *max_bytes })
+    let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
+        &config.calendar;
+    IcsCalendar::new(&CalendarSettings {
+        timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
+        max_bytes: *max_bytes,
+        allow_private: *allow_private,
+        allow_http: *allow_http,
+        allowed_hosts: allowed_hosts.clone(),
+    })
 }
 
 fn rules(config: &Config) -> Rules {

@@ -33,7 +33,7 @@ const CALENDAR: [&str; 5] = ["CALSCALE", "METHOD", "PRODID", "VERSION", "X-WR-TI
 
 /// The text with what need not be kept left out. It reads the same, private titles and guests apart.
 pub(super) fn discreet(text: &[u8]) -> Vec<u8> {
-    let text = unfolded(text);
+    let text = unfolded(text).text;
     let mut kept = String::with_capacity(text.len());
     // The components that are open, and the lines of the event that is.
     let mut open: Vec<String> = Vec::new();

@@ -1,20 +1,26 @@
 //! The text of a calendar, from a server or a file, within limits.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::header::RETRY_AFTER;
 use reqwest::header::{
-    ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED, RETRY_AFTER,
 };
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Response, StatusCode};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
-use super::CalendarSettings;
-use crate::ports::{CalendarError, FeedState};
+use super::guard::{Guard, SLOW, in_words};
+use crate::ports::{CalendarError, FeedState, Trouble};
 
-const MOST_REDIRECTS: usize = 3;
+/// By then a calendar has begun.
+const FIRST_BYTES: usize = 1024;
+const TOO_LARGE: &str = "larger than calendar.max_bytes; publish fewer past events";
+
+/// How much more memory is taken at a time.
+const GROWTH: usize = 256 << 10;
 
 /// What came back.
 #[derive(Debug)]
@@ -24,39 +30,48 @@ pub(super) enum Fetched {
     Unchanged,
 }
 
-pub(super) fn client(settings: &CalendarSettings) -> anyhow::Result<Client> {
-    Ok(Client::builder()
-        .timeout(settings.timeout)
-        .connect_timeout(settings.timeout)
-        .redirect(Policy::limited(MOST_REDIRECTS))
-        // The address is a secret; it is not told to where a redirect leads.
-        .referer(false)
-        .user_agent(concat!("debrief/", env!("CARGO_PKG_VERSION")))
-        .build()?)
+/// What one fetch may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// From the first look-up to the last byte, however slowly they trickle.
+    pub(super) time: Duration,
+    /// Of the decompressed text.
+    pub(super) bytes: u64,
 }
 
 /// A reason without an address or a title.
 pub(super) fn failed(reason: impl Into<String>) -> CalendarError {
-    CalendarError { reason: reason.into(), retry_after: None }
+    CalendarError { reason: reason.into(), retry_after: None, trouble: Trouble::Passing }
 }
 
 /// Asks a server, which need not answer in full if nothing has changed.
 pub(super) async fn from_web(
-    client: &Client,
+    guard: &Guard,
+    address: &str,
+    known: Option<&FeedState>,
+    limits: Limits,
+) -> Result<Fetched, CalendarError> {
+    let asking = ask(guard, address, known, limits.bytes);
+    tokio::time::timeout(limits.time, asking).await.unwrap_or_else(|_| Err(failed(SLOW)))
+}
+
+async fn ask(
+    guard: &Guard,
     address: &str,
     known: Option<&FeedState>,
     most: u64,
 ) -> Result<Fetched, CalendarError> {
-    let mut request = client.get(address).header("Accept", "text/calendar, */*;q=0.1");
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("text/calendar, */*;q=0.1"));
     if let Some(known) = known {
         let conditions = [(IF_NONE_MATCH, &known.etag), (IF_MODIFIED_SINCE, &known.last_modified)];
         for (name, value) in conditions {
-            if let Some(value) = value {
-                request = request.header(name, value);
+            if let Some(value) = value.as_deref().and_then(|value| value.parse().ok()) {
+                headers.insert(name, value);
             }
         }
     }
-    let response = request.send().await.map_err(|error| failed(in_words(&error)))?;
+    let response = guard.get(address, &headers).await?;
     match response.status() {
         StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::Unchanged),
         status if status.is_success() => {}
@@ -71,18 +86,56 @@ pub(super) async fn from_web(
     Ok(Fetched::New(state))
 }
 
-/// Counts what is decompressed, so that a small bomb is not a large calendar.
+/// Counts what is decompressed, so that a small bomb is not a large calendar; and stops at once
+/// where no calendar begins.
 async fn limited(response: Response, most: u64) -> Result<Vec<u8>, CalendarError> {
-    let mut body = Vec::new();
+    let is_larger = |length: u64| length > most;
+    if response.content_length().is_some_and(is_larger) {
+        return Err(failed(TOO_LARGE));
+    }
+    let mut body: Vec<u8> = Vec::new();
     let mut chunks = response.bytes_stream();
+    let mut begun = false;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| failed(in_words(&error)))?;
-        if (body.len() + chunk.len()) as u64 > most {
-            return Err(failed("larger than calendar.max_bytes; publish fewer past events"));
+        if is_larger((body.len() + chunk.len()) as u64) {
+            return Err(failed(TOO_LARGE));
+        }
+        if body.capacity() - body.len() < chunk.len() {
+            // Doubling would take twice the limit.
+            body.reserve_exact(chunk.len().max(GROWTH));
         }
         body.extend_from_slice(&chunk);
+        if !begun && body.len() >= FIRST_BYTES {
+            begun = begins(&body[..FIRST_BYTES]);
+            if !begun {
+                return Err(failed(no_calendar(&body)));
+            }
+        }
     }
     Ok(body)
+}
+
+const BEGIN: &[u8] = b"BEGIN:VCALENDAR";
+
+fn begins(text: &[u8]) -> bool {
+    text.windows(BEGIN.len()).any(|part| part.eq_ignore_ascii_case(BEGIN))
+}
+
+/// What came in place of a whole calendar.
+pub(super) fn no_calendar(body: &[u8]) -> &'static str {
+    let start: Vec<u8> =
+        body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64).collect();
+    let start = String::from_utf8_lossy(&start).to_lowercase();
+    if start.is_empty() {
+        "the calendar is empty"
+    } else if start.contains("<html") || start.contains("<!doctype") {
+        "a web page instead of a calendar; the address may need a log-in"
+    } else if begins(body) {
+        "the calendar breaks off in the middle"
+    } else {
+        "not an iCalendar file"
+    }
 }
 
 /// What a server's refusal means for an administrator.
@@ -97,22 +150,8 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> CalendarError {
         _ => "the server refuses the request",
     };
     let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    CalendarError { reason: format!("{reason} [{code}]"), retry_after: after }
-}
-
-/// The library's own words carry the address, which is a secret.
-fn in_words(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "the server did not answer in time (calendar.timeout)"
-    } else if error.is_redirect() {
-        "the server redirects in a circle"
-    } else if error.is_connect() {
-        "the server cannot be reached"
-    } else if error.is_builder() {
-        "the address is not a valid one"
-    } else {
-        "the connection broke while reading"
-    }
+    let trouble = if matches!(code, 404 | 410) { Trouble::Gone } else { Trouble::Passing };
+    CalendarError { reason: format!("{reason} [{code}]"), retry_after: after, trouble }
 }
 
 /// Reads a file; one that did not change since is not read again.
@@ -134,8 +173,15 @@ pub(super) async fn from_file(
     if body.len() as u64 > most {
         return Err(failed("larger than calendar.max_bytes"));
     }
-    if known.is_some_and(|known| known.body == body) {
+    // What is kept of a calendar is less than what it says, so the two cannot be compared.
+    let seal = Some(seal(&body));
+    if known.is_some_and(|known| known.etag == seal) {
         return Ok(Fetched::Unchanged);
     }
-    Ok(Fetched::New(FeedState { etag: None, last_modified: None, body }))
+    Ok(Fetched::New(FeedState { etag: seal, last_modified: None, body }))
+}
+
+/// The same for the same file only.
+fn seal(body: &[u8]) -> String {
+    Sha256::digest(body).iter().fold("sha256:".to_owned(), |seal, byte| format!("{seal}{byte:02x}"))
 }

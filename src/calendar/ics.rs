@@ -1,13 +1,14 @@
 //! iCalendar feeds and files.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::Client;
 
 use super::CalendarSettings;
 use super::discreet::discreet;
-use super::fetch::{self, Fetched, failed};
+use super::fetch::{self, Fetched, Limits, failed, no_calendar};
+use super::guard::{Guard, Names, SystemNames};
 use super::parse::{Parsed, parse};
 use super::series::{Troubles, occurrences};
 use crate::domain::roster::CalendarSource;
@@ -16,15 +17,24 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest, FeedS
 /// Reads `ics:` sources.
 #[derive(Debug)]
 pub struct IcsCalendar {
-    client: Client,
-    max_bytes: u64,
+    guard: Guard,
+    limits: Limits,
 }
 
 impl IcsCalendar {
     /// # Errors
     /// If the HTTP client cannot be set up.
     pub fn new(settings: &CalendarSettings) -> anyhow::Result<Self> {
-        Ok(Self { client: fetch::client(settings)?, max_bytes: settings.max_bytes })
+        Self::with_names(settings, Arc::new(SystemNames))
+    }
+
+    /// The same where names are found in another way.
+    ///
+    /// # Errors
+    /// As [`IcsCalendar::new`].
+    pub fn with_names(settings: &CalendarSettings, names: Arc<dyn Names>) -> anyhow::Result<Self> {
+        let limits = Limits { time: settings.timeout, bytes: settings.max_bytes };
+        Ok(Self { guard: Guard::new(settings, names)?, limits })
     }
 }
 
@@ -34,10 +44,10 @@ impl Calendar for IcsCalendar {
         let known = request.known.as_ref();
         let fetched = match &request.source {
             CalendarSource::IcsUrl(address) => {
-                fetch::from_web(&self.client, address, known, self.max_bytes).await?
+                fetch::from_web(&self.guard, address, known, self.limits).await?
             }
             CalendarSource::IcsFile(path) => {
-                fetch::from_file(Path::new(path), known, self.max_bytes).await?
+                fetch::from_file(Path::new(path), known, self.limits.bytes).await?
             }
         };
         match fetched {
@@ -58,45 +68,36 @@ async fn expanded(
     request: &CalendarRequest,
     new: Option<FeedState>,
 ) -> Result<CalendarRead, CalendarError> {
-    let state = new.as_ref().or(request.known.as_ref());
-    let body = state.map(|state| state.body.clone()).unwrap_or_default();
+    let known = match &new {
+        Some(_) => None,
+        None => request.known.as_ref().map(|known| known.body.clone()),
+    };
     let (zone, window) = (request.zone.clone(), request.window);
-    let is_new = new.is_some();
     let work = tokio::task::spawn_blocking(move || {
-        let parsed = parse(&body, &zone);
-        check(&parsed, &body)?;
+        let body = new.as_ref().map(|state| &state.body).or(known.as_ref());
+        let body = body.map(Vec::as_slice).unwrap_or_default();
+        let parsed = parse(body, &zone);
+        check(&parsed, body)?;
         let mut warnings = warnings(&parsed);
-        let (found, troubles) = occurrences(parsed.events, window);
+        let (occurrences, troubles) = occurrences(parsed.events, window);
+        if troubles.out_of_time {
+            return Err(failed("takes too long to work out; publish fewer repeating events"));
+        }
         warnings.extend(trouble_warnings(troubles));
-        let kept = if is_new { discreet(&body) } else { Vec::new() };
-        Ok((found, warnings, kept))
+        // What is kept is what was read, less what is nobody's business.
+        let state = new.map(|state| FeedState { body: discreet(&state.body), ..state });
+        Ok(CalendarRead { occurrences, state, warnings })
     });
-    let worked = work.await.map_err(|_| failed("the calendar could not be worked out"))?;
-    let (occurrences, warnings, body) = worked?;
-    let state = new.map(|state| FeedState { body, ..state });
-    Ok(CalendarRead { occurrences, state, warnings })
+    work.await.unwrap_or_else(|_| Err(failed("the calendar could not be worked out")))
 }
 
 /// A log-in page or an empty answer must not look like an empty calendar.
 fn check(parsed: &Parsed, body: &[u8]) -> Result<(), CalendarError> {
-    if parsed.has_too_many {
-        return Err(failed("too many entries; publish fewer past events"));
+    match parsed.refused {
+        Some(reason) => Err(failed(reason)),
+        None if parsed.is_calendar && parsed.is_whole => Ok(()),
+        None => Err(failed(no_calendar(body))),
     }
-    if parsed.is_calendar && parsed.is_whole {
-        return Ok(());
-    }
-    let start: Vec<u8> =
-        body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64).collect();
-    let start = String::from_utf8_lossy(&start).to_lowercase();
-    Err(failed(if start.is_empty() {
-        "the calendar is empty"
-    } else if start.contains("<html") || start.contains("<!doctype") {
-        "a web page instead of a calendar; the address may need a log-in"
-    } else if start.contains("begin:vcalendar") {
-        "the calendar breaks off in the middle"
-    } else {
-        "not an iCalendar file"
-    }))
 }
 
 fn warnings(parsed: &Parsed) -> Vec<String> {

@@ -1,14 +1,19 @@
 //! Calendars: one file a provider, and what iCalendar needs.
 //!
-//! [`ics`] is the adapter; it asks `fetch` for the text, `parse` for the events in it and
-//! `series` for their occurrences in a window. `zone` gives local times their meaning,
+//! [`ics`] is the adapter; it asks `fetch` for the text (`guard` keeps it out of where it has no
+//! business, `address` says where that is), `parse` for the events in it and `series` for their
+//! occurrences in a window. `zone` gives local times their meaning,
 //! `recurrence` works rules out. A broken event costs itself only; it is counted in a warning
 //! that holds no title and no address.
 
+mod address;
 mod details;
 mod discreet;
 mod event;
 mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod guard;
 pub mod ics;
 mod parse;
 mod recurrence;
@@ -26,4 +31,22 @@ pub struct CalendarSettings {
     pub timeout: Duration,
     /// Of the decompressed text.
     pub max_bytes: u64,
+    /// Calendars may come from private networks.
+    pub allow_private: bool,
+    /// And without encryption.
+    pub allow_http: bool,
+    /// Servers that calendars may come from, subdomains included; any if empty.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Default for CalendarSettings {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(20),
+            max_bytes: 16 << 20,
+            allow_private: false,
+            allow_http: false,
+            allowed_hosts: Vec::new(),
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use calcard::common::PartialDateTime;
 use calcard::icalendar::{
@@ -19,8 +20,19 @@ use super::event::{Event, Length, Moment, Replaces, Rule};
 use super::recurrence::{Budget, expand};
 use super::zone::{Brought, Change, Zone, Zones, as_if_utc};
 
-const LONGEST_LINE: usize = 1 << 20;
-const MOST_COMPONENTS: usize = 500_000;
+/// A longer line is left out, with its folds.
+const LONGEST_LINE: usize = 64 << 10;
+const MOST_EVENTS: usize = 20_000;
+/// Alarms and the parts of zones among them.
+const MOST_COMPONENTS: usize = 100_000;
+/// Of components within each other; calendars need three.
+const DEEPEST: usize = 8;
+/// Single dates that one event adds or leaves out.
+const MOST_DATES: usize = 10_000;
+/// Of one zone; two a year are usual.
+const MOST_CHANGES: usize = 1000;
+/// For all zones of one file together.
+const ZONE_TIME: Duration = Duration::from_secs(1);
 /// Zone rules are worked out for these years.
 const ZONE_YEARS: (i16, i16) = (1970, 2050);
 
@@ -34,28 +46,27 @@ pub(super) struct Parsed {
     pub(super) is_whole: bool,
     pub(super) broken_events: usize,
     pub(super) unknown_zones: usize,
-    pub(super) has_too_many: bool,
+    /// Why the whole of it is not read.
+    pub(super) refused: Option<&'static str>,
 }
 
 /// Reads everything that can be read. `zone` gives floating times their meaning, unless the
 /// calendar names a zone for them.
 pub(super) fn parse(text: &[u8], zone: &TimeZone) -> Parsed {
-    let text = unfolded(text);
-    let ends = |line: &str| line.trim().eq_ignore_ascii_case("END:VCALENDAR");
-    let mut parsed = Parsed { is_whole: text.lines().rev().any(ends), ..Parsed::default() };
+    let Unfolded { text, shape } = unfolded(text);
+    let mut parsed =
+        Parsed { is_whole: shape.is_whole, refused: shape.refusal(), ..Parsed::default() };
+    if parsed.refused.is_some() {
+        return parsed;
+    }
+    let budget = Budget::new(ZONE_TIME);
     let mut parser = Parser::new(&text);
-    let mut components = 0;
     // Each step takes at least a line.
     for _ in 0..=text.lines().count() {
         match parser.entry() {
             Entry::ICalendar(calendar) => {
                 parsed.is_calendar = true;
-                components += calendar.components.len();
-                if components > MOST_COMPONENTS {
-                    parsed.has_too_many = true;
-                    break;
-                }
-                Reader::new(&calendar, zone).read(&mut parsed);
+                Reader::new(&calendar, zone, &budget).read(&mut parsed);
             }
             Entry::Eof => break,
             Entry::UnterminatedComponent(_) | Entry::TooManyComponents => {
@@ -67,22 +78,85 @@ pub(super) fn parse(text: &[u8], zone: &TimeZone) -> Parsed {
     parsed
 }
 
-/// Joins folded lines before decoding, for a fold may cut a character in two.
-pub(super) fn unfolded(text: &[u8]) -> String {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let mut joined: Vec<Vec<u8>> = Vec::new();
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        match (line.first(), joined.last_mut()) {
-            (Some(b' ' | b'\t'), Some(last)) => last.extend_from_slice(&line[1..]),
-            (None, _) => {}
-            _ => joined.push(line.to_vec()),
+pub(super) struct Unfolded {
+    pub(super) text: String,
+    shape: Shape,
+}
+
+/// What can be told of a file by its lines, before anything is made of them.
+#[derive(Debug, Default)]
+struct Shape {
+    is_whole: bool,
+    depth: usize,
+    deepest: usize,
+    events: usize,
+    components: usize,
+}
+
+impl Shape {
+    fn take(&mut self, line: &[u8]) {
+        let after = |word: &[u8]| {
+            let start = line.get(..word.len())?;
+            start.eq_ignore_ascii_case(word).then(|| line[word.len()..].trim_ascii())
+        };
+        if let Some(name) = after(b"BEGIN:") {
+            self.components += 1;
+            self.events += usize::from(name.eq_ignore_ascii_case(b"VEVENT"));
+            self.depth += 1;
+            self.deepest = self.deepest.max(self.depth);
+            if name.eq_ignore_ascii_case(b"VCALENDAR") {
+                self.is_whole = false;
+            }
+        } else if let Some(name) = after(b"END:") {
+            self.depth = self.depth.saturating_sub(1);
+            if name.eq_ignore_ascii_case(b"VCALENDAR") {
+                self.is_whole = true;
+            }
         }
     }
-    joined.retain(|line| line.len() <= LONGEST_LINE);
-    let mut out = String::from_utf8_lossy(&joined.join(&b"\r\n"[..])).into_owned();
-    out.push_str("\r\n");
-    out
+
+    fn refusal(&self) -> Option<&'static str> {
+        if self.events > MOST_EVENTS || self.components > MOST_COMPONENTS {
+            Some("too many entries; publish fewer past events")
+        } else if self.deepest > DEEPEST {
+            Some("entries within entries, deeper than any calendar needs")
+        } else {
+            None
+        }
+    }
+}
+
+/// Joins folded lines before decoding, for a fold may cut a character in two.
+pub(super) fn unfolded(text: &[u8]) -> Unfolded {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut shape = Shape::default();
+    let mut out: Vec<u8> = Vec::with_capacity(text.len() + 2);
+    // Where the line that may still go on begins.
+    let mut start = 0;
+    let finish = |out: &mut Vec<u8>, start: usize, shape: &mut Shape| {
+        if out.len() - start > LONGEST_LINE || out.len() == start {
+            out.truncate(start);
+        } else {
+            shape.take(&out[start..]);
+            out.extend_from_slice(b"\r\n");
+        }
+        out.len()
+    };
+    for line in text.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match line.first() {
+            Some(b' ' | b'\t') if out.len() > start => out.extend_from_slice(&line[1..]),
+            None => {}
+            _ => {
+                start = finish(&mut out, start, &mut shape);
+                out.extend_from_slice(line);
+            }
+        }
+    }
+    finish(&mut out, start, &mut shape);
+    let text = String::from_utf8(out)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    Unfolded { text, shape }
 }
 
 /// One calendar of the file.
@@ -94,12 +168,12 @@ struct Reader<'c> {
 }
 
 impl<'c> Reader<'c> {
-    fn new(calendar: &'c ICalendar, zone: &TimeZone) -> Self {
+    fn new(calendar: &'c ICalendar, zone: &TimeZone, budget: &Budget) -> Self {
         let floating = Zone::Known(zone.clone());
         let mut reader = Self { calendar, zones: Zones::default(), floating };
         for component in &calendar.components {
             if component.component_type == ICalendarComponentType::VTimezone {
-                reader.learn_zone(component);
+                reader.learn_zone(component, budget);
             }
         }
         let named = calendar.components.first().and_then(|root| other(root, "X-WR-TIMEZONE"));
@@ -124,8 +198,11 @@ impl<'c> Reader<'c> {
         let start = moments(ICalendarProperty::Dtstart).into_iter().next()?.0;
         let end = moments(ICalendarProperty::Dtend).into_iter().next().map(|(end, _)| end);
         let more = moments(ICalendarProperty::Rdate);
-        let exceptions =
+        let exceptions: Vec<Moment> =
             moments(ICalendarProperty::Exdate).into_iter().map(|(moment, _)| moment).collect();
+        if more.len() > MOST_DATES || exceptions.len() > MOST_DATES {
+            return None;
+        }
         let replaced = moments(ICalendarProperty::RecurrenceId).into_iter().next();
         let and_following = component
             .property(&ICalendarProperty::RecurrenceId)
@@ -202,40 +279,40 @@ impl<'c> Reader<'c> {
     }
 
     /// Works out the changes of a zone that the calendar defines.
-    fn learn_zone(&mut self, component: &ICalendarComponent) {
+    fn learn_zone(&mut self, component: &ICalendarComponent, budget: &Budget) {
         let Some(name) = text(component, &ICalendarProperty::Tzid) else {
             return;
         };
-        let mut brought =
-            Brought { place: other(component, "X-LIC-LOCATION"), changes: Vec::new() };
+        let mut all = Vec::new();
         for id in &component.component_ids {
             let Some(part) = self.calendar.component_by_id(*id) else {
                 continue;
             };
-            brought.changes.extend(changes(part).unwrap_or_default());
+            all.extend(changes(part, budget).unwrap_or_default());
         }
-        brought.changes.sort_unstable();
-        brought.changes.dedup();
-        self.zones.own.insert(name, brought);
+        all.sort_unstable();
+        all.dedup();
+        all.truncate(MOST_CHANGES);
+        let place = other(component, "X-LIC-LOCATION");
+        self.zones.own.insert(name, Brought { place, changes: all.into() });
     }
 }
 
 /// What one `STANDARD` or `DAYLIGHT` part changes, and when.
-fn changes(part: &ICalendarComponent) -> Option<Vec<Change>> {
+fn changes(part: &ICalendarComponent, budget: &Budget) -> Option<Vec<Change>> {
     let before = offset(part, &ICalendarProperty::Tzoffsetfrom)?;
     let after = offset(part, &ICalendarProperty::Tzoffsetto)?;
     let start = first_moment(part.property(&ICalendarProperty::Dtstart)?)?;
     let mut walls = vec![start];
     let years = |year| DateTime::new(year, 1, 1, 0, 0, 0, 0).ok();
     let window = (years(ZONE_YEARS.0)?, years(ZONE_YEARS.1)?);
-    let budget = Budget::new();
     for entry in part.properties(&ICalendarProperty::Rrule) {
         for value in &entry.values {
             let ICalendarValue::RecurrenceRule(rule) = value else {
                 continue;
             };
             let until = rule.until.as_ref().and_then(local);
-            walls.extend(expand(rule, start, until, window, &budget).unwrap_or_default());
+            walls.extend(expand(rule, start, until, window, budget).unwrap_or_default());
         }
     }
     for entry in part.properties(&ICalendarProperty::Rdate) {

@@ -15,12 +15,10 @@ use super::zone::as_if_utc;
 
 /// Steps of the engine for one rule.
 const MOST_STEPS: u32 = 100_000;
-/// Results of one rule within the window.
-const MOST_FOUND: usize = 20_000;
+/// Results of one rule within the window: what nobody could attend.
+pub(super) const MOST_FOUND: usize = 500;
 /// Of one period, which the engine builds at once.
-const LARGEST_SET: usize = 100_000;
-/// For all rules of one reading together.
-const MOST_TIME: Duration = Duration::from_secs(5);
+const LARGEST_SET: usize = 1000;
 
 /// What one reading may cost.
 #[derive(Debug)]
@@ -29,11 +27,11 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) fn new() -> Self {
-        Self { until: Instant::now() + MOST_TIME }
+    pub(super) fn new(time: Duration) -> Self {
+        Self { until: Instant::now() + time }
     }
 
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         Instant::now() > self.until
     }
 }
@@ -62,6 +60,9 @@ pub(super) fn expand(
     (plain.until, plain.rscale, plain.skip) = (None, None, None);
     if plain.interval == Some(0) {
         return Err(RuleTrouble::NotUnderstood);
+    }
+    if never_comes(rule) {
+        return Ok(Vec::new());
     }
     if set_size(rule) > LARGEST_SET || budget.is_spent() {
         return Err(RuleTrouble::TooLong);
@@ -95,6 +96,19 @@ pub(super) fn expand(
         }
     }
     Ok(found)
+}
+
+/// A day that none of the months has, such as 30 February: the engine would look for it through
+/// thousands of years.
+fn never_comes(rule: &ICalendarRecurrenceRule) -> bool {
+    let longest = |month: u8| match month {
+        2 => 29,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let most = rule.bymonth.iter().map(|month| longest(month.month())).max();
+    let least = rule.bymonthday.iter().map(|day| day.unsigned_abs()).min();
+    most.zip(least).is_some_and(|(most, least)| least > most)
 }
 
 /// How many times one period of a rule may hold.

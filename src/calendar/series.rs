@@ -3,21 +3,27 @@
 //! Events of one UID belong together, wherever they stand. Replacements are matched by instant, by
 //! wall clock, or by day where a day is all they say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::event::{Details, Event, Length, Moment};
-use super::recurrence::{Budget, RuleTrouble, expand};
+use super::recurrence::{Budget, MOST_FOUND, RuleTrouble, expand};
 use super::zone::Zone;
 use crate::domain::meeting::Occurrence;
+
+/// For all series of one reading together.
+const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// What could not be had, by count.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Troubles {
     pub(super) rules_not_understood: usize,
     pub(super) rules_too_long: usize,
+    /// Not everything was worked out: what is missing was not taken out of the calendar.
+    pub(super) out_of_time: bool,
 }
 
 /// Every occurrence that overlaps `window` (from inclusive, to exclusive), sorted by start.
@@ -31,14 +37,18 @@ pub(super) fn occurrences(
     }
     let mut troubles = Troubles::default();
     let mut found = Vec::new();
-    let budget = Budget::new();
+    let budget = Budget::new(MOST_TIME);
     for (uid, events) in by_uid {
+        if budget.is_spent() {
+            break;
+        }
         let (replacements, masters): (Vec<Event>, Vec<Event>) =
             events.into_iter().partition(|event| event.replaces.is_some());
         let master = masters.into_iter().max_by(|a, b| a.version.cmp(&b.version));
         let family = Family { uid, master, replacements: newest(replacements) };
         found.extend(family.occurrences(window, &budget, &mut troubles));
     }
+    troubles.out_of_time = budget.is_spent();
     found.sort_by(|a, b| (a.start, a.end, &a.uid).cmp(&(b.start, b.end, &b.uid)));
     (found, troubles)
 }
@@ -46,15 +56,12 @@ pub(super) fn occurrences(
 /// Of several replacements of one instance the newest counts.
 fn newest(mut replacements: Vec<Event>) -> Vec<Event> {
     replacements.sort_by(|a, b| b.version.cmp(&a.version));
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     replacements.retain(|event| {
         let Some(replaces) = &event.replaces else {
             return false;
         };
-        let identity = (replaces.instance.instant(), replaces.and_following);
-        let is_new = !seen.contains(&identity);
-        seen.push(identity);
-        is_new
+        seen.insert((replaces.instance.instant(), replaces.and_following))
     });
     replacements
 }
@@ -75,6 +82,13 @@ struct Instance {
     length: Length,
 }
 
+/// By how much a change moves all instances that follow, and from when.
+struct Shift<'f> {
+    replacement: &'f Event,
+    by: SignedDuration,
+    from: Timestamp,
+}
+
 impl Family {
     fn occurrences(
         &self,
@@ -88,19 +102,25 @@ impl Family {
         for replacement in &self.replacements {
             let Some(replaces) = &replacement.replaces else { continue };
             let single = !replaces.and_following || !recurring || self.master.is_none();
+            if budget.is_spent() {
+                break;
+            }
             if single && !self.is_stale(replacement, budget) {
                 singles.push(replacement);
             }
         }
         if let Some(master) = &self.master {
             let all = instances(master, self.reach(master, window), budget, troubles);
-            let replaced: Vec<Timestamp> = singles
+            let replaced: HashSet<Timestamp> = singles
                 .iter()
                 .filter_map(|single| single.replaces.as_ref())
                 .flat_map(|replaces| named(master, &all, &replaces.instance))
                 .collect();
             let left = all.iter().filter(|instance| !replaced.contains(&instance.start));
-            found.extend(left.filter_map(|instance| self.shown(master, instance, recurring)));
+            let shifts = self.shifts();
+            found.extend(
+                left.filter_map(|instance| self.shown(master, instance, &shifts, recurring)),
+            );
         }
         found.extend(singles.into_iter().filter_map(|single| self.replaced(single)));
         found.retain(|occurrence| overlaps(occurrence, window));
@@ -143,16 +163,29 @@ impl Family {
         named(master, &near, &replaces.instance).is_empty()
     }
 
+    /// The changes of all following instances, each with what it does and from when.
+    fn shifts(&self) -> Vec<Shift<'_>> {
+        let shift = |replacement| {
+            let (by, from) = following_shift(replacement)?;
+            Some(Shift { replacement, by, from })
+        };
+        self.replacements.iter().filter_map(shift).collect()
+    }
+
     /// An instance of the master, with what a change of all following ones makes of it.
-    fn shown(&self, master: &Event, instance: &Instance, recurring: bool) -> Option<Occurrence> {
-        let changed = self
-            .replacements
+    fn shown(
+        &self,
+        master: &Event,
+        instance: &Instance,
+        shifts: &[Shift<'_>],
+        recurring: bool,
+    ) -> Option<Occurrence> {
+        let changed = shifts
             .iter()
-            .filter_map(|replacement| Some((replacement, following_shift(replacement)?)))
-            .filter(|(_, (_, from))| *from <= instance.start)
-            .max_by_key(|(_, (_, from))| *from);
+            .filter(|shift| shift.from <= instance.start)
+            .max_by_key(|shift| shift.from);
         let original = if recurring { instance.start } else { Timestamp::UNIX_EPOCH };
-        let Some((replacement, (shift, _))) = changed else {
+        let Some(Shift { replacement, by, .. }) = changed else {
             let end = instance.length.end(&instance.zone, instance.wall)?;
             return Some(self.occurrence(
                 &master.details,
@@ -161,7 +194,7 @@ impl Family {
                 recurring,
             ));
         };
-        let wall = instance.wall.checked_add(shift).ok()?;
+        let wall = instance.wall.checked_add(*by).ok()?;
         let zone = &replacement.start.zone;
         let start = zone.instant(wall)?;
         let end = replacement.length.end(zone, wall)?;
@@ -261,14 +294,17 @@ fn instances(
     walls.retain(|wall| !out.contains(wall));
     let mut found: Vec<Instance> =
         walls.into_iter().filter_map(|wall| instance(zone, wall, master.length)).collect();
+    let mut starts: HashSet<Timestamp> = found.iter().map(|instance| instance.start).collect();
     for (moment, length) in &master.more {
-        let further = further(master, moment, *length);
-        let is_new = |more: &Instance| found.iter().all(|known| known.start != more.start);
-        if let Some(further) = further.filter(is_new) {
-            found.push(further);
-        }
+        let within = |further: &Instance| reach.0 <= further.start && further.start <= reach.1;
+        let further = further(master, moment, *length).filter(within);
+        found.extend(further.filter(|further| starts.insert(further.start)));
     }
-    let excepted: Vec<Timestamp> =
+    if found.len() > MOST_FOUND {
+        troubles.rules_too_long += 1;
+        return Vec::new();
+    }
+    let excepted: HashSet<Timestamp> =
         master.exceptions.iter().flat_map(|except| named(master, &found, except)).collect();
     found.retain(|instance| !excepted.contains(&instance.start) && instance.start <= reach.1);
     found

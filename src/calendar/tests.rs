@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-fn install_tls() {
+pub(super) fn install_tls() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // Another test of this process may have been faster.
@@ -290,7 +290,7 @@ async fn served(routes: Router) -> String {
 fn reader(max_bytes: u64) -> IcsCalendar {
     install_tls();
     let timeout = Duration::from_millis(500);
-    IcsCalendar::new(&CalendarSettings { timeout, max_bytes }).unwrap()
+    IcsCalendar::new(&CalendarSettings { timeout, max_bytes, ..Default::default() }).unwrap()
 }
 
 fn request(address: String, known: Option<FeedState>) -> CalendarRequest {
@@ -330,7 +330,7 @@ async fn every_failure_has_a_reason_without_an_address() {
         .route("/html", get(|| async { "<!DOCTYPE html><html>log in</html>" }))
         .route("/empty", get(|| async { "" }))
         .route("/cut", get(|| async { "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:a" }))
-        .route("/large", get(|| async { "x".repeat(5000) }))
+        .route("/large", get(|| async { format!("BEGIN:VCALENDAR\n{}", "x".repeat(5000)) }))
         .route("/gone", get(|| async { StatusCode::GONE }))
         .route("/busy", get(|| async { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "90")]) }))
         .route("/circle", get(|| async { (StatusCode::FOUND, [("location", "/circle")]) }))

@@ -88,7 +88,8 @@ pub(super) struct Zones {
 pub(super) struct Brought {
     /// What it says of its place in the IANA list (`X-LIC-LOCATION`).
     pub(super) place: Option<String>,
-    pub(super) changes: Vec<Change>,
+    /// Shared: every time of the calendar may stand in this zone.
+    pub(super) changes: Arc<[Change]>,
 }
 
 impl Zones {
@@ -104,7 +105,7 @@ impl Zones {
             return Some(Zone::Known(zone));
         }
         if let Some(brought) = brought.filter(|brought| !brought.changes.is_empty()) {
-            return Some(Zone::Own(brought.changes.clone().into()));
+            return Some(Zone::Own(Arc::clone(&brought.changes)));
         }
         fuzzy(name).map(Zone::Known)
     }

@@ -93,6 +93,15 @@ impl<'t> Document<'t> {
             })
     }
 
+    /// `true` or `false`; off where it is missing.
+    pub(super) fn switch(&self, key: &str) -> Result<bool, ConfigError> {
+        let Some(value) = self.find(key) else {
+            return Ok(false);
+        };
+        let on = value.get_ref().as_bool();
+        on.ok_or_else(|| self.value_fault(key, value, "is not a switch; write true or false"))
+    }
+
     /// An error about `key`, at its line, else at its section's.
     pub(super) fn fault(&self, key: &str, what: &str) -> ConfigError {
         if let Some(value) = self.find(key) {

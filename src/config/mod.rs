@@ -85,6 +85,12 @@ pub struct CalendarConfig {
     /// For one reading.
     pub timeout: SignedDuration,
     pub max_bytes: u64,
+    /// From private networks too.
+    pub allow_private: bool,
+    /// Without encryption too.
+    pub allow_http: bool,
+    /// From these servers only; from any if empty.
+    pub allowed_hosts: Vec<String>,
 }
 
 /// What is logged and how (`[log]`).
@@ -106,7 +112,7 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 35] = [
+const KEYS: [&str; 38] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -130,6 +136,9 @@ const KEYS: [&str; 35] = [
     "calendar.refresh",
     "calendar.timeout",
     "calendar.max_bytes",
+    "calendar.allow_private",
+    "calendar.allow_http",
+    "calendar.allowed_hosts",
     "http.listen",
     "backup.folder",
     "backup.schedule",
@@ -183,7 +192,10 @@ impl Config {
             calendar: CalendarConfig {
                 refresh: file.text("calendar.refresh", "5m", values::between("1s", "24h"))?,
                 timeout: file.text("calendar.timeout", "20s", values::between("1s", "5m"))?,
-                max_bytes: file.text("calendar.max_bytes", "32MiB", values::size)?,
+                max_bytes: file.text("calendar.max_bytes", "16MiB", values::size)?,
+                allow_private: file.switch("calendar.allow_private")?,
+                allow_http: file.switch("calendar.allow_http")?,
+                allowed_hosts: file.list("calendar.allowed_hosts", &[], values::host)?,
             },
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
             retention: retention(&file)?,

@@ -50,7 +50,9 @@ fn defaults_are_what_the_readme_promises() {
     assert_eq!(config.prompt.hours.to.to_string(), "18:00:00");
     assert_eq!(config.prompt.hours.days.len(), 5);
     assert_eq!(config.digest_schedule.to_string(), "0 8 * * MON");
-    assert_eq!(config.calendar.max_bytes, 32 << 20);
+    assert_eq!(config.calendar.max_bytes, 16 << 20);
+    assert!(!config.calendar.allow_private && !config.calendar.allow_http);
+    assert!(config.calendar.allowed_hosts.is_empty());
     assert_eq!(config.http_listen, "127.0.0.1:9464".parse().ok());
     assert_eq!(config.log.level, tracing::Level::INFO);
 }
@@ -83,7 +85,8 @@ fn unknown_names_suggest_the_known() {
         ("listen = \"off\"", "1: listen: unknown key; did you mean slack.listen?"),
         (
             "[calendar]\nretries = 3",
-            "2: calendar.retries: unknown key; allowed: refresh, timeout, max_bytes",
+            "2: calendar.retries: unknown key; allowed: refresh, timeout, max_bytes, allow_private, \
+             allow_http, allowed_hosts",
         ),
         (
             "name = \"x\"",
@@ -229,6 +232,15 @@ fn impossible_values_say_what_to_write() {
         (
             "[store]\nmissing = \"maybe\"",
             "2: store.missing: \"maybe\" is unknown; write \"create\" or \"refuse\"",
+        ),
+        (
+            "[calendar]\nallow_private = \"yes\"",
+            "2: calendar.allow_private: \"yes\" is not a switch; write true or false",
+        ),
+        (
+            "[calendar]\nallowed_hosts = [\"https://x.example/\"]",
+            "2: calendar.allowed_hosts: \"https://x.example/\" is not a server; write its name \
+             alone, such as calendar.google.com",
         ),
         ("[store]\npath = \"\"", "2: store.path: \"\" is empty; write the path of a file"),
         (

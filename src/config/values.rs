@@ -150,6 +150,19 @@ pub(super) fn domain(text: &str) -> Result<String, String> {
     }
 }
 
+/// A server's name or address, lower case.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let host = text.trim().to_lowercase();
+    let sound = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-');
+    let literal = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let is_literal = literal.is_some_and(|inner| inner.parse::<IpAddr>().is_ok());
+    if is_literal || (!host.is_empty() && host.chars().all(sound)) {
+        Ok(host)
+    } else {
+        Err("is not a server; write its name alone, such as calendar.google.com".into())
+    }
+}
+
 /// Words to look for in titles, lower case.
 pub(super) fn title_words(text: &str) -> Result<String, String> {
     let words = text.trim().to_lowercase();

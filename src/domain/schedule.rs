@@ -286,6 +286,47 @@ mod tests {
         }
     }
 
+    /// Twice a year in most zones, and some have stranger habits: midnight skipped, half an hour.
+    #[test]
+    fn f22_every_zone_gets_each_day_exactly_once_for_two_years() {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let end: Timestamp = "2028-01-01T00:00:00Z".parse().unwrap();
+        let mut zones = 0;
+        for name in jiff::tz::db().available() {
+            let zone = TimeZone::get(name.as_str()).unwrap();
+            let changes: Vec<_> =
+                zone.following(start).take_while(|change| change.timestamp() < end).collect();
+            for text in ["0 9 * * *", "30 2 * * *", "0 0 * * *"] {
+                let schedule = Schedule::parse(text).unwrap();
+                // Days without a change are like each other: look around the changes, and for a
+                // zone without any at its first week.
+                let around = changes.iter().map(jiff::tz::TimeZoneTransition::timestamp);
+                for change in around.chain([start]) {
+                    let from = change - SignedDuration::from_hours(4 * 24);
+                    let slots = schedule.upcoming(from, &zone, 8);
+                    let days: Vec<Date> = slots.iter().map(|slot| slot.date).collect();
+                    for (one, next) in days.iter().zip(&days[1..]) {
+                        assert_eq!(*next, one.tomorrow().unwrap(), "{text} in {name:?}");
+                    }
+                    for slot in &slots {
+                        assert_eq!(schedule.latest(slot.at, &zone), Some(*slot), "{name:?}");
+                        let first =
+                            zone.to_ambiguous_timestamp(slot.date.to_datetime(slots_time(text)));
+                        assert_eq!(slot.at, first.compatible().unwrap(), "{text} in {name:?}");
+                    }
+                }
+            }
+            zones += 1;
+        }
+        assert!(zones > 400, "{zones}");
+    }
+
+    fn slots_time(text: &str) -> jiff::civil::Time {
+        let mut fields = text.split(' ').map(|field| field.parse::<i8>().unwrap_or(0));
+        let (minute, hour) = (fields.next().unwrap(), fields.next().unwrap());
+        jiff::civil::time(hour, minute, 0, 0)
+    }
+
     #[test]
     fn half_hours_run_forward_through_both_changes() {
         let schedule = Schedule::parse("*/30 * * * *").unwrap();

@@ -2,28 +2,29 @@
 //!
 //! A plan follows its meeting for as long as nobody was asked: cancelled, moved, extended or
 //! shortened, the question moves along. A failed reading changes nothing; a reading that lost most
-//! of what was known is believed only when the next one says the same.
+//! of what was still to come is believed only when the next one says the same.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Bot;
-use crate::domain::debrief::{State, ask_at};
+use crate::domain::debrief::{PromptRules, State, ask_at};
 use crate::domain::meeting::{Occurrence, Verdict, guests, judge};
 use crate::domain::person::Person;
 use crate::domain::roster::CalendarSource;
-use crate::ports::{CalendarError, CalendarRead, CalendarRequest, FeedState};
+use crate::ports::{CalendarError, CalendarRead, CalendarRequest, FeedState, Trouble};
 use crate::store::Tx;
 use crate::store::feeds::Feed;
-use crate::store::meetings::JudgedMeeting;
+use crate::store::meetings::{JudgedMeeting, KnownMeeting};
 use crate::store::outbox::OutKind;
 
 /// How many calendars are read at the same time.
 const AT_ONCE: usize = 8;
-/// A reading that keeps less than this share of at least [`MANY`] known meetings is suspicious.
-const SUSPICIOUS: usize = 2;
-const MANY: usize = 4;
+/// A calendar that its server does not know so many times in a row is not coming back by itself.
+pub const BROKEN_AFTER: u32 = 3;
+/// Between two readings of a calendar that fails, at most.
+const LONGEST_WAIT: i64 = 30 * 60;
 
 /// Reads the calendars that are due. Says how many there were.
 ///
@@ -40,10 +41,10 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
             let bot = bot.clone();
             reading.spawn(async move { refresh(&bot, person, now).await });
         }
-        match reading.join_next().await {
-            None => return Ok(count),
-            Some(done) => done??,
-        }
+        let Some(done) = reading.join_next().await else {
+            return Ok(count);
+        };
+        done??;
     }
 }
 
@@ -65,7 +66,7 @@ pub async fn refresh(
         let wait = SignedDuration::from_hours(1);
         return bot
             .store
-            .transact_behind(move |tx| tx.feed_failed(person, problem, now, wait))
+            .transact_behind(move |tx| tx.feed_failed(person, problem, 0, now, wait))
             .await;
     };
     let window = window(now);
@@ -76,7 +77,7 @@ pub async fn refresh(
         Err(error) => {
             // The last good state stays in use: a series in it goes on.
             let known = bot.calendar.read_known(&request).await;
-            store_failure(bot, &feed, rep, error, known, now).await
+            store_failure(bot, feed, rep, error, known, now).await
         }
     }
 }
@@ -96,17 +97,18 @@ pub(super) fn known_state(feed: &Feed) -> Option<FeedState> {
 
 async fn store_failure(
     bot: &Bot,
-    feed: &Feed,
+    feed: Feed,
     rep: Person,
     error: CalendarError,
     known: Option<CalendarRead>,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let person = feed.person;
-    // Back off by doubling, up to half an hour; the server's own wish wins.
+    // Back off by doubling; where the server's own wish is longer, it wins.
     let doubled = bot.rules.refresh.as_secs().saturating_mul(1 << feed.failures.min(6));
-    let seconds = error.retry_after.map_or(doubled.min(1800), u64::cast_signed);
-    let wait = SignedDuration::from_secs(seconds.clamp(30, 24 * 3600));
+    let wished = error.retry_after.and_then(|wish| i64::try_from(wish).ok()).unwrap_or(0);
+    let wait = SignedDuration::from_secs(doubled.max(wished).clamp(30, LONGEST_WAIT));
+    let gone = if error.trouble == Trouble::Gone { feed.gone.saturating_add(1) } else { 0 };
     tracing::warn!(person.id = person.0, problem = %error.reason, "a calendar could not be read");
     let rules = std::sync::Arc::clone(&bot.rules);
     bot.store
@@ -118,9 +120,31 @@ async fn store_failure(
                 follow(tx, &rep, &judged(meeting, &rep, &rules.meetings), now)?;
             }
             replan(tx, &rep, &rules.prompt, now)?;
-            tx.feed_failed(person, &error.reason, now, wait)
+            if gone >= BROKEN_AFTER {
+                tell_that_it_is_gone(tx, &rules.prompt, &rep, feed.good_at, now)?;
+            }
+            tx.feed_failed(person, &error.reason, gone, now, wait)
         })
         .await
+}
+
+/// Once, at a good time, and again only if it came back in between.
+fn tell_that_it_is_gone(
+    tx: &Tx<'_>,
+    rules: &PromptRules,
+    rep: &Person,
+    good_at: Option<Timestamp>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let paused = rep.paused_until.is_some_and(|until| until > now);
+    if paused || !rep.is_rep || rules.hours.next_open(now, &rep.zone, Timestamp::MIN) > now {
+        return Ok(());
+    }
+    let text = "I can no longer read your calendar: its address is not known any more. Please ask \
+                your administrator for a new one. Until then I go by what I know, and \
+                `/debrief now` works as ever.";
+    let seq = format!("calendar gone {}", good_at.map_or(0, Timestamp::as_second));
+    tx.enqueue(OutKind::Note, rep.id.0, &seq, rep.id, text, now)
 }
 
 async fn store_reading(
@@ -147,7 +171,9 @@ async fn store_reading(
             let next = now + bot_rules.refresh;
             let known = tx.known_meetings(rep.id, window)?;
             let gone = missing(&known, &meetings);
-            let doubtful = known.len() >= MANY && gone.len() * SUSPICIOUS > known.len();
+            let to_come = |meeting: &&KnownMeeting| meeting.end > now;
+            let lost = gone.iter().filter(to_come).count();
+            let doubtful = lost * 2 > known.values().filter(to_come).count();
             if !tx.swap_suspicion(rep.id, doubtful)? && doubtful {
                 let note = "most known meetings were missing; waiting for the next reading";
                 return tx.feed_was_good(rep.id, state, Some(note), now, next);
@@ -160,9 +186,9 @@ async fn store_reading(
             for meeting in &meetings {
                 follow(tx, &rep, meeting, now)?;
             }
-            for id in gone {
-                tx.meeting_is_gone(id)?;
-                withdraw(tx, id, now)?;
+            for meeting in gone {
+                tx.meeting_is_gone(meeting.id)?;
+                withdraw(tx, meeting.id, now)?;
             }
             replan(tx, &rep, &bot_rules.prompt, now)
         })
@@ -199,15 +225,18 @@ fn judged(
 }
 
 /// Known meetings that the reading no longer has.
-fn missing(known: &HashMap<(String, Timestamp), i64>, meetings: &[JudgedMeeting]) -> Vec<i64> {
+fn missing(
+    known: &HashMap<(String, Timestamp), KnownMeeting>,
+    meetings: &[JudgedMeeting],
+) -> Vec<KnownMeeting> {
     let present: std::collections::HashSet<(&str, Timestamp)> =
         meetings.iter().map(|meeting| (meeting.uid.as_str(), meeting.original_start)).collect();
-    let mut gone: Vec<i64> = known
+    let mut gone: Vec<KnownMeeting> = known
         .iter()
         .filter(|((uid, start), _)| !present.contains(&(uid.as_str(), *start)))
-        .map(|(_, id)| *id)
+        .map(|(_, meeting)| *meeting)
         .collect();
-    gone.sort_unstable();
+    gone.sort_unstable_by_key(|meeting| meeting.id);
     gone
 }
 
@@ -261,12 +290,7 @@ fn withdraw(tx: &Tx<'_>, meeting: i64, now: Timestamp) -> anyhow::Result<()> {
 }
 
 /// Works out anew when to ask about everything that is planned.
-fn replan(
-    tx: &Tx<'_>,
-    rep: &Person,
-    rules: &crate::domain::debrief::PromptRules,
-    now: Timestamp,
-) -> anyhow::Result<()> {
+fn replan(tx: &Tx<'_>, rep: &Person, rules: &PromptRules, now: Timestamp) -> anyhow::Result<()> {
     let busy = tx.busy_times(rep.id, now - SignedDuration::from_hours(72))?;
     for plan in tx.open_plans(rep.id)? {
         let others: Vec<(Timestamp, Timestamp)> = busy

@@ -235,7 +235,7 @@ fn help(person: &Person) -> Whisper {
 }
 
 /// Reads "Mon", "tomorrow", "2026-03-30", "3d", "2h", "14:00".
-fn pause_until(
+pub(super) fn pause_until(
     text: &str,
     now: Timestamp,
     opens: Time,

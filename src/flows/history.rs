@@ -33,7 +33,7 @@ const REFUSAL: &str = "I can't show you that. You can look up your own debriefs,
 
 /// What `history` was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Query {
+pub(super) struct Query {
     who: Option<Who>,
     account: Option<String>,
     since: Option<Since>,
@@ -270,7 +270,7 @@ fn facts(rules: &Rules, debrief: &Debrief, zone: &TimeZone) -> String {
 }
 
 /// Reads `[@rep] [account:…] [since:30d] [words…]`, in any order.
-fn parse(text: &str) -> Result<Query, String> {
+pub(super) fn parse(text: &str) -> Result<Query, String> {
     if text.chars().count() > LONGEST_QUERY {
         return Err("That is too long to look for. A few words are enough.".into());
     }

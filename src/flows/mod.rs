@@ -13,6 +13,8 @@ pub mod explain;
 pub mod export;
 pub mod follow_up;
 pub mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod history;
 pub mod home;
 mod letter;

@@ -144,6 +144,22 @@ impl Playground {
         let mut slack = self.inner.slack();
         let version = slack.number();
         slack.calendars.insert(name.to_owned(), (version, text.to_owned()));
+        slack.calendar_faults.remove(name);
+    }
+
+    /// Takes a calendar off the server: 404 from then on.
+    pub fn forget_calendar(&self, name: &str) {
+        self.inner.slack().calendars.remove(name);
+    }
+
+    /// Lets the server fail whenever it is asked for a calendar, until that is set anew.
+    pub fn break_calendar(&self, name: &str) {
+        self.inner.slack().calendar_faults.insert(name.to_owned(), 500);
+    }
+
+    /// How often a calendar was asked for.
+    pub fn calendar_asked(&self, name: &str) -> usize {
+        self.inner.slack().calendar_calls.get(name).copied().unwrap_or(0)
     }
 
     pub fn calendar_url(&self, name: &str) -> String {
@@ -168,7 +184,14 @@ async fn calendar(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let found = inner.slack().calendars.get(&name).cloned();
+    let (found, fault) = {
+        let mut slack = inner.slack();
+        *slack.calendar_calls.entry(name.clone()).or_default() += 1;
+        (slack.calendars.get(&name).cloned(), slack.calendar_faults.get(&name).copied())
+    };
+    if let Some(status) = fault.and_then(|status| StatusCode::from_u16(status).ok()) {
+        return status.into_response();
+    }
     let Some((version, text)) = found else {
         return StatusCode::NOT_FOUND.into_response();
     };

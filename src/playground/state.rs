@@ -93,6 +93,9 @@ pub(super) struct Slack {
     triggers: HashMap<String, Trigger>,
     pub(super) answers: HashMap<String, AnswerPlace>,
     pub(super) calendars: HashMap<String, (u64, String)>,
+    /// How often each calendar was asked for, and the status that its server answers with instead.
+    pub(super) calendar_calls: HashMap<String, usize>,
+    pub(super) calendar_faults: HashMap<String, u16>,
     pub(super) faults: Faults,
     /// Of some methods; the others may be called as often as one likes.
     pub(super) limits: HashMap<String, Limit>,
@@ -117,6 +120,8 @@ impl Slack {
             triggers: HashMap::new(),
             answers: HashMap::new(),
             calendars: HashMap::new(),
+            calendar_calls: HashMap::new(),
+            calendar_faults: HashMap::new(),
             faults: Faults::default(),
             limits: HashMap::new(),
             calls: Vec::new(),

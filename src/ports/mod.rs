@@ -72,6 +72,16 @@ pub struct CalendarError {
     pub reason: String,
     /// The server asked not to be called again before this many seconds.
     pub retry_after: Option<u64>,
+    pub trouble: Trouble,
+}
+
+/// Whether waiting helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// It may be better next time.
+    Passing,
+    /// The server says that there is no such calendar.
+    Gone,
 }
 
 /// Sends to people, and looks them up. One implementation speaks to Slack.

@@ -19,6 +19,8 @@ pub mod socket;
 mod api;
 mod controls;
 mod errors;
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(test)]
 mod loopback;
 mod people;

@@ -18,6 +18,9 @@ pub struct Feed {
     pub body: Option<Vec<u8>>,
     pub tried_at: Option<Timestamp>,
     pub failures: u32,
+    /// How many of the last readings in a row ended with "there is no such calendar".
+    pub gone: u32,
+    pub good_at: Option<Timestamp>,
 }
 
 /// How a calendar is doing, for `check` and the metrics.
@@ -26,6 +29,8 @@ pub struct FeedHealth {
     pub email: String,
     pub good_at: Option<Timestamp>,
     pub problem: Option<String>,
+    /// As in [`Feed`].
+    pub gone: u32,
 }
 
 impl Tx<'_> {
@@ -59,7 +64,7 @@ impl Tx<'_> {
     pub fn feed(&self, person: PersonId) -> anyhow::Result<Option<Feed>> {
         self.0
             .prepare_cached(
-                "SELECT source, etag, last_modified, body, tried_at, failures
+                "SELECT source, etag, last_modified, body, tried_at, failures, gone, good_at
                  FROM feed WHERE person_id = ?1",
             )?
             .query_row([person.0], |row| {
@@ -71,6 +76,8 @@ impl Tx<'_> {
                     body: row.get(3)?,
                     tried_at: row.get::<_, Option<i64>>(4)?.map(moment),
                     failures: row.get(5)?,
+                    gone: row.get(6)?,
+                    good_at: row.get::<_, Option<i64>>(7)?.map(moment),
                 })
             })
             .optional()
@@ -108,7 +115,7 @@ impl Tx<'_> {
         self.0
             .prepare_cached(
                 "UPDATE feed SET good_at = :now, tried_at = :now, problem = :note, failures = 0,
-                    next_at = :next
+                    gone = 0, next_at = :next
                  WHERE person_id = :person",
             )?
             .execute(named_params! {
@@ -119,23 +126,24 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// A bad reading: the last good state stays in use.
+    /// A bad reading: the last good state stays in use. `gone` is for [`Feed`].
     pub fn feed_failed(
         &self,
         person: PersonId,
         problem: &str,
+        gone: u32,
         now: Timestamp,
         wait: SignedDuration,
     ) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
                 "UPDATE feed SET tried_at = :now, problem = :problem, failures = failures + 1,
-                    next_at = :next
+                    gone = :gone, next_at = :next
                  WHERE person_id = :person",
             )?
             .execute(named_params! {
-                ":now": seconds(now), ":problem": problem, ":next": seconds(now + wait),
-                ":person": person.0,
+                ":now": seconds(now), ":problem": problem, ":gone": gone,
+                ":next": seconds(now + wait), ":person": person.0,
             })
             .context("store a failed reading")?;
         Ok(())
@@ -158,7 +166,7 @@ impl Tx<'_> {
 
     pub fn feeds_health(&self) -> anyhow::Result<Vec<FeedHealth>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT email, good_at, problem FROM feed JOIN person ON person.id = person_id
+            "SELECT email, good_at, problem, gone FROM feed JOIN person ON person.id = person_id
              ORDER BY email",
         )?;
         let rows = statement.query_map([], |row| {
@@ -166,6 +174,7 @@ impl Tx<'_> {
                 email: row.get(0)?,
                 good_at: row.get::<_, Option<i64>>(1)?.map(moment),
                 problem: row.get(2)?,
+                gone: row.get(3)?,
             })
         })?;
         rows.collect::<rusqlite::Result<_>>().context("read how calendars are doing")

@@ -36,6 +36,14 @@ pub struct OpenPlan {
     pub not_before: Timestamp,
 }
 
+/// A meeting that an earlier reading held and that matters: as a customer meeting, or because it
+/// takes the rep's time.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownMeeting {
+    pub id: i64,
+    pub end: Timestamp,
+}
+
 impl Tx<'_> {
     /// Stores a meeting; returns its row id.
     pub fn upsert_meeting(&self, rep: PersonId, meeting: &JudgedMeeting) -> anyhow::Result<i64> {
@@ -76,14 +84,16 @@ impl Tx<'_> {
         &self,
         rep: PersonId,
         window: (Timestamp, Timestamp),
-    ) -> anyhow::Result<HashMap<(String, Timestamp), i64>> {
+    ) -> anyhow::Result<HashMap<(String, Timestamp), KnownMeeting>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT uid, original_start, id FROM meeting
+            "SELECT uid, original_start, id, ends_at FROM meeting
              WHERE rep_id = ?1 AND ends_at > ?2 AND starts_at < ?3
+               AND (is_busy = 1 OR is_customer = 1)
                AND uid NOT LIKE 'by-hand:%'",
         )?;
         let rows = statement.query_map((rep.0, seconds(window.0), seconds(window.1)), |row| {
-            Ok(((row.get(0)?, moment(row.get(1)?)), row.get(2)?))
+            let known = KnownMeeting { id: row.get(2)?, end: moment(row.get(3)?) };
+            Ok(((row.get(0)?, moment(row.get(1)?)), known))
         })?;
         rows.collect::<rusqlite::Result<_>>().context("list known meetings")
     }

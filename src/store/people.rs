@@ -123,7 +123,7 @@ impl Tx<'_> {
                     "INSERT INTO feed (person_id, source) VALUES (?1, ?2)
                      ON CONFLICT (person_id) DO UPDATE SET
                         source = excluded.source, etag = NULL, last_modified = NULL, body = NULL,
-                        problem = NULL, failures = 0, is_suspect = 0, next_at = 0
+                        problem = NULL, failures = 0, gone = 0, is_suspect = 0, next_at = 0
                      WHERE feed.source <> excluded.source",
                 )?
                 .execute((id, source))

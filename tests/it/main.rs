@@ -5,6 +5,7 @@ mod architecture;
 mod cli;
 mod drill;
 mod faults;
+mod fuzz;
 mod litestream;
 mod migrations;
 mod page;

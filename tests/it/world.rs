@@ -113,6 +113,21 @@ pub(crate) fn install_tls() {
     });
 }
 
+/// Set for a run whose log is searched: everything that the program can be told to log goes to
+/// standard error, unscrubbed.
+pub(crate) const SEARCHED: &str = "DEBRIEF_TEST_LOG";
+
+fn log_if_searched() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os(SEARCHED).is_some() {
+            let filter = debrief::app::log::filter("trace");
+            let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+            subscriber.with_writer(std::io::stderr).init();
+        }
+    });
+}
+
 fn member(id: &str, name: &str) -> Member {
     let first = name.split(' ').next().unwrap().to_lowercase();
     Member {
@@ -149,6 +164,7 @@ impl World {
         config: &str,
     ) -> Self {
         install_tls();
+        log_if_searched();
         let clock = Arc::new(TurnableClock::standing(local("2026-03-10T13:30")));
         let mut people = vec![
             member(MAYA, "Maya Brandt"),

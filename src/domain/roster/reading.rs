@@ -116,7 +116,7 @@ impl<'r> Reading<'r> {
                 "rep" => roles.rep = true,
                 "manager" => roles.manager = true,
                 "admin" => roles.admin = true,
-                _ => self.fault("role", &format!("{word:?} is unknown, {ALLOWED}")),
+                _ => self.fault("role", &format!("{} is unknown, {ALLOWED}", quoted(word))),
             }
         }
         if text.chars().all(|c| c == ';' || c.is_whitespace()) {
@@ -141,9 +141,23 @@ impl<'r> Reading<'r> {
         if name.is_none() && !text.is_empty() {
             self.fault(
                 "zone",
-                &format!("{text:?} is not a time zone; write an IANA name such as Europe/Berlin"),
+                &format!(
+                    "{} is not a time zone; write an IANA name such as Europe/Berlin",
+                    quoted(text)
+                ),
             );
         }
         name
     }
+}
+
+/// A value as problems may show it: in a row whose columns have moved it may be anything, even an
+/// address or a secret link, so only what looks like a word is repeated.
+pub(super) fn quoted(value: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '_' | '-' | '+' | '/');
+    let is_offset = value.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ':'));
+    let is_harmless = value.chars().count() <= 30
+        && (is_offset || value.chars().all(is_word))
+        && !value.contains("//");
+    if is_harmless { format!("{value:?}") } else { "what stands there".to_owned() }
 }

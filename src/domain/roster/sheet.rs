@@ -1,5 +1,7 @@
 //! The roster as a sheet: records with their lines, and which value is which column.
 
+use super::reading::quoted;
+
 /// The columns of the file, in any order. The first three are required.
 const COLUMNS: [&str; 6] = ["email", "name", "role", "manager_email", "calendar", "zone"];
 
@@ -69,7 +71,8 @@ impl Header {
                 None => problems.push((
                     line,
                     format!(
-                        "line {line}, column {name:?}: is unknown and ignored, allowed: {}",
+                        "line {line}, column {}: is unknown and ignored, allowed: {}",
+                        quoted(name),
                         COLUMNS.join(", ")
                     ),
                 )),
