@@ -5,6 +5,7 @@
 //! file for each thing they are about.
 
 pub mod answers;
+pub mod counts;
 pub mod debriefs;
 pub mod digests;
 pub mod feeds;
@@ -13,6 +14,7 @@ pub mod inbox;
 pub mod meetings;
 pub mod outbox;
 pub mod people;
+pub mod plans;
 mod readers;
 pub mod schema;
 mod writer;

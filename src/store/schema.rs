@@ -12,7 +12,10 @@ use rusqlite::Connection;
 const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001_first.sql")];
+pub const MIGRATIONS: [&str; 2] = [
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0006_watch.sql"),
+];
 
 pub(super) const EVERY_CONNECTION: &str = "
     PRAGMA foreign_keys = ON;

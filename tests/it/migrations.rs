@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 /// Sample rows of each version, in order.
-const SAMPLES: [&str; 1] = [include_str!("samples/0001.sql")];
+const SAMPLES: [&str; 2] = [include_str!("samples/0001.sql"), include_str!("samples/0006.sql")];
 
 fn now() -> Timestamp {
     "2026-03-17T09:00:00Z".parse().unwrap()
