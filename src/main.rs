@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Exit codes: 0 fine, 1 something went wrong (or `check` found something), 2 the configuration or
-//! the command line is wrong.
+//! the command line is wrong, 70 part of the bot stood still and it must be started again.
 
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use debrief::app::guard::Guard;
 use debrief::app::tools::{self, Form};
-use debrief::app::{Running, SystemClock, check, demo};
+use debrief::app::{Running, SystemClock, check, demo, readiness};
 use debrief::config::secrets::Secrets;
+use debrief::config::supervisor::Supervisor;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
 use debrief::slack::pace::Pace;
@@ -62,7 +64,12 @@ enum Command {
     },
     /// Create the store, or bring it up to date.
     Migrate,
+    /// Is the running bot ready? Exit code 0 or 1, for container runtimes.
+    Health,
 }
+
+/// Not one of the codes that tell a supervisor to leave us down.
+const STALLED: i32 = 70;
 
 fn main() -> ExitCode {
     // slack-morphism and reqwest share one TLS provider; it must be there before the first use.
@@ -110,6 +117,10 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Digest { manager } => tools::digest(&config, &manager, now, out)?,
         Command::Migrate => tools::migrate(&config, now, out)?,
+        Command::Health => {
+            let ready = readiness::ask(&config, out).await?;
+            return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
         Command::Demo { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -124,11 +135,13 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
         running = starting => running?,
         () = &mut stop => return Ok(ExitCode::SUCCESS),
     };
+    let guard = Guard::start(running.pulse(), Supervisor::from_env(), end_at_once)?;
     let refused = tokio::select! {
         () = stop => None,
         code = running.refused() => Some(code),
     };
     tracing::info!("stopping: finishing the work in hand");
+    guard.stopping();
     running.stop().await;
     match refused {
         None => Ok(ExitCode::SUCCESS),
@@ -136,6 +149,13 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
             anyhow::bail!("Slack refuses us ({code}): install the app again and renew its tokens")
         }
     }
+}
+
+/// Part of the bot stands still and would not stop in order either. What was acknowledged is in the
+/// store, so nothing is lost by leaving like this.
+fn end_at_once(which: &'static str) {
+    tracing::error!(which, "a loop has stalled; ending, to be started afresh");
+    std::process::exit(STALLED);
 }
 
 /// Ends at Ctrl-C or SIGTERM.

@@ -17,12 +17,14 @@ use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::metrics::Metrics;
+use super::pulse::{self, Pulse};
 use super::roster::RosterFile;
-use super::web::Metrics;
+use crate::flows::recount::Recount;
 use crate::flows::{Bot, collect, deliver, digest, enroll, prompt, remind};
 use crate::ports::Clock;
 
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Whatever is overdue and cannot be done, a turn is not taken more often than this.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
@@ -55,7 +57,9 @@ pub struct Beats {
 
 /// What one loop needs to go on.
 struct Loop {
-    name: &'static str,
+    which: pulse::Loop,
+    pulse: Arc<Pulse>,
+    metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     wake: Arc<Notify>,
     asked: mpsc::Receiver<oneshot::Sender<()>>,
@@ -68,42 +72,55 @@ impl Beats {
         clock: &Arc<dyn Clock>,
         roster: RosterFile,
         metrics: &Arc<Metrics>,
+        pulse: &Arc<Pulse>,
         stopping: &CancellationToken,
     ) -> Self {
         let tasks = TaskTracker::new();
-        let new = |name: &'static str| {
+        let new = |which: pulse::Loop| {
             let (ask, asked) = mpsc::channel(1);
             let wake = Arc::new(Notify::new());
-            let (clock, stopping) = (Arc::clone(clock), stopping.clone());
-            (Loop { name, clock, wake: Arc::clone(&wake), asked, stopping }, wake, ask)
+            let this = Loop {
+                which,
+                pulse: Arc::clone(pulse),
+                metrics: Arc::clone(metrics),
+                clock: Arc::clone(clock),
+                wake: Arc::clone(&wake),
+                asked,
+                stopping: stopping.clone(),
+            };
+            (this, wake, ask)
         };
-        let (collecting, collector, collect) = new("calendars");
-        let (planning, planner, plan) = new("questions");
-        let (delivering, deliverer, deliver) = new("deliveries");
+        let (collecting, collector, collect) = new(pulse::Loop::Calendars);
+        let (planning, planner, plan) = new(pulse::Loop::Questions);
+        let (delivering, deliverer, deliver) = new(pulse::Loop::Deliveries);
         let waker =
             Waker(Arc::new([Arc::clone(&collector), Arc::clone(&planner), Arc::clone(&deliverer)]));
 
         let this = bot.clone();
         tasks
             .spawn(collecting.run(move |now| collect_all(this.clone(), Arc::clone(&planner), now)));
-        let (this, roster) = (bot.clone(), Arc::new(Mutex::new(roster)));
+        let (this, metrics) = (bot.clone(), Arc::clone(metrics));
+        let inspected = Arc::new(Mutex::new((roster, Recount::default())));
         tasks.spawn(planning.run(move |now| {
-            let (bot, roster) = (this.clone(), Arc::clone(&roster));
+            let (bot, inspected) = (this.clone(), Arc::clone(&inspected));
+            let metrics = Arc::clone(&metrics);
             let (collector, deliverer) = (Arc::clone(&collector), Arc::clone(&deliverer));
             async move {
-                let is_new = roster.lock().await.reload(&bot, now).await?;
+                let (roster, recount) = &mut *inspected.lock().await;
+                let is_new = roster.reload(&bot, now).await?;
+                metrics.roster_read.set(i64::from(roster.is_well()));
                 let looked_up = enroll::run(&bot, now).await?;
                 if is_new || looked_up > 0 {
                     collector.notify_one();
                 }
                 let next = plan_all(&bot, now).await;
                 deliverer.notify_one();
+                metrics.recounted(recount.run(&bot, now).await?, now);
                 next
             }
         }));
-        let (this, metrics) = (bot.clone(), Arc::clone(metrics));
-        tasks
-            .spawn(delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now)));
+        let this = bot.clone();
+        tasks.spawn(delivering.run(move |now| deliver_all(this.clone(), now)));
         tasks.close();
         Self { waker, turns: [plan.clone(), collect, plan, deliver], tasks }
     }
@@ -154,18 +171,9 @@ async fn plan_all(bot: &Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>
     bot.store.read(|tx| tx.next_due_at()).await
 }
 
-async fn deliver_all(
-    bot: Bot,
-    metrics: Arc<Metrics>,
-    now: Timestamp,
-) -> anyhow::Result<Option<Timestamp>> {
-    loop {
-        let handled = deliver::run(&bot, now).await?;
-        if handled == 0 {
-            return bot.store.read(|tx| tx.next_delivery_at()).await;
-        }
-        metrics.handled(handled);
-    }
+async fn deliver_all(bot: Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    while deliver::run(&bot, now).await? > 0 {}
+    bot.store.read(|tx| tx.next_delivery_at()).await
 }
 
 impl Loop {
@@ -178,14 +186,18 @@ impl Loop {
         let mut waiting: Option<oneshot::Sender<()>> = None;
         while !self.stopping.is_cancelled() {
             let now = self.clock.now();
-            let sleep = match turn(now).await {
+            self.pulse.wakes(self.which);
+            let turned = turn(now).await;
+            self.pulse.sleeps(self.which);
+            self.metrics.ran(self.which.name(), turned.is_ok(), now);
+            let sleep = match turned {
                 Ok(next) => next.map_or(LONGEST_SLEEP, |next| {
                     let left = next.duration_since(self.clock.now());
                     Duration::try_from(left).unwrap_or_default()
                 }),
                 Err(error) => {
                     let error = format!("{error:#}");
-                    tracing::error!(error, during = self.name, "trying again soon");
+                    tracing::error!(error, during = self.which.name(), "trying again soon");
                     Duration::from_secs(5)
                 }
             };

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::beat::Waker;
-use super::web::Metrics;
+use super::metrics::{self, Metrics};
 use crate::flows::{Bot, follow_up, respond};
 use crate::ports::{Clock, Messenger};
 use crate::slack::socket::Handler;
@@ -30,8 +30,9 @@ pub(super) fn handler(
                 follow_ups
                     .spawn(async move { Messenger::open(&*messenger, &trigger, &modal).await })
             });
+            let kind = metrics::kind_of(&inbound.what);
             let response = respond::receive(&bot, inbound, now).await;
-            metrics.acknowledged(began.elapsed());
+            metrics.acknowledged(kind, response.taken, began.elapsed());
             follow_ups.spawn(async move {
                 if let Err(error) = follow_up::run(&bot, response.then, opening, now).await {
                     tracing::error!(error = format!("{error:#}"), "could not follow up");

@@ -6,7 +6,12 @@
 pub mod beat;
 pub mod check;
 pub mod demo;
+pub mod guard;
 mod listen;
+mod lookout;
+mod metrics;
+pub mod pulse;
+pub mod readiness;
 pub mod roster;
 pub mod tools;
 pub mod web;
@@ -21,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::beat::{Beats, Waker};
+use self::metrics::{Metrics, Parts};
+use self::pulse::Pulse;
 use self::roster::RosterFile;
-use self::web::{Metrics, Web};
+use self::web::Web;
 use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
 use crate::config::secrets::Secrets;
@@ -38,6 +45,14 @@ use crate::store::Store;
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How long we wait for Slack to answer at all before trying again, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Which program this is.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// From which commit it was built, if whoever built it said so.
+pub(crate) const COMMIT: &str = match option_env!("DEBRIEF_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
 
 /// The time that clocks on walls show.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,6 +74,7 @@ pub struct Running {
     web: Option<Web>,
     /// What follows acknowledgements.
     follow_ups: TaskTracker,
+    pulse: Arc<Pulse>,
     stopping: CancellationToken,
 }
 
@@ -103,11 +119,13 @@ impl Running {
             messenger: Arc::clone(&messenger) as Arc<dyn Messenger>,
             rules: Arc::new(rules(config)),
             team_id: identity.team_id.clone(),
+            tally: Arc::default(),
         };
         deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
         let follow_ups = TaskTracker::new();
-        let beats = Beats::start(&bot, &clock, roster, &metrics, &stopping);
+        let pulse = Arc::new(Pulse::new(Arc::clone(&bot.tally)));
+        let beats = Beats::start(&bot, &clock, roster, &metrics, &pulse, &stopping);
         let handler = listen::handler(
             bot.clone(),
             Arc::clone(&clock),
@@ -117,10 +135,19 @@ impl Running {
         );
         let socket = Arc::new(Socket::start(&messenger, handler).await?);
         if let Some(web) = &web {
-            web.is_up(Arc::clone(&bot.store), Arc::clone(&socket));
+            let parts = Parts {
+                store: Arc::clone(&bot.store),
+                store_path: config.store_path.clone(),
+                socket: Arc::clone(&socket),
+                messenger: Arc::clone(&messenger),
+                tally: Arc::clone(&bot.tally),
+                clock,
+            };
+            web.is_up(parts, Arc::clone(&pulse));
         }
+        tokio::spawn(lookout::run(metrics, messenger, stopping.clone()));
         tracing::info!(team = %identity.team_name, "debrief is at work");
-        Ok(Self { bot, identity, socket, beats, web, follow_ups, stopping })
+        Ok(Self { bot, identity, socket, beats, web, follow_ups, pulse, stopping })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -133,6 +160,11 @@ impl Running {
 
     pub fn health(&self) -> Health {
         self.socket.health()
+    }
+
+    /// Whether the loops go on.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Waits until Slack refuses us for good, and says with which code.

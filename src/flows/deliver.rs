@@ -5,9 +5,11 @@
 //! crash here costs a look, never a second message.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::tally::{Fates, Tally};
 use super::{Bot, card, digest, home, prompt, write};
 use crate::domain::debrief::{DebriefId, MessageRef, State};
 use crate::domain::person::Person;
@@ -69,19 +71,20 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
             None => return Ok(count),
             Some(done) => done??,
         }
+        bot.tally.handled.add(1);
     }
 }
 
 async fn send(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     let Some((person, parcel, revision)) = pack(bot, &row, now).await? else {
-        return drop_row(bot, row.id).await;
+        return drop_row(bot, &row).await;
     };
     let sent = match parcel {
-        Parcel::Drop => return drop_row(bot, row.id).await,
+        Parcel::Drop => return drop_row(bot, &row).await,
         Parcel::Edit(at, card) => bot.messenger.edit(&at, &card).await.map(|()| Some(at)),
         Parcel::Home(home) => match &person.chat_id {
             Some(id) => bot.messenger.publish_home(id, &home).await.map(|()| None),
-            None => return drop_row(bot, row.id).await,
+            None => return drop_row(bot, &row).await,
         },
         Parcel::Post(card) => post(bot, &row, &person, &card, now).await,
     };
@@ -114,12 +117,27 @@ async fn post(
         let key = &row.delivery_key;
         let found = bot.messenger.find(&channel, key, row.first_started_at).await?;
         let last_look = LOOKS.last().is_none_or(|last| row.first_started_at + *last <= now);
-        if found.is_some() || !last_look {
-            return found.map_or(Err(SendError::Unknown), |at| Ok(Some(at)));
+        if let Some(at) = found {
+            count(&bot.tally, row.kind, |fates| fates.reconciled.add(1));
+            return Ok(Some(at));
+        }
+        if !last_look {
+            return Err(SendError::Unknown);
         }
         tracing::warn!(row.id, "a message never arrived; sending it again");
     }
-    bot.messenger.post(&channel, card, &row.delivery_key).await.map(Some)
+    let posted = bot.messenger.post(&channel, card, &row.delivery_key).await?;
+    count(&bot.tally, row.kind, |fates| fates.sent.add(1));
+    Ok(Some(posted))
+}
+
+/// Only what people wait for is counted apart.
+fn count(tally: &Tally, kind: OutKind, how: impl FnOnce(&Fates)) {
+    match kind {
+        OutKind::Prompt => how(&tally.prompts),
+        OutKind::Digest => how(&tally.digests),
+        OutKind::Reminder | OutKind::Refresh | OutKind::Note | OutKind::Home => {}
+    }
 }
 
 async fn remember_channel(bot: &Bot, person: &Person, channel: &str) {
@@ -206,8 +224,11 @@ fn standing(
     Ok(places.into_iter().find(|(known, _)| known == seq).map(|(_, at)| at))
 }
 
-async fn drop_row(bot: &Bot, id: i64) -> anyhow::Result<()> {
-    bot.store.transact(move |tx| tx.drop_message(id)).await
+async fn drop_row(bot: &Bot, row: &OutRow) -> anyhow::Result<()> {
+    let id = row.id;
+    bot.store.transact(move |tx| tx.drop_message(id)).await?;
+    count(&bot.tally, row.kind, |fates| fates.cancelled.add(1));
+    Ok(())
 }
 
 async fn was_sent(
@@ -219,23 +240,30 @@ async fn was_sent(
 ) -> anyhow::Result<()> {
     let prompt = bot.rules.prompt.clone();
     tracing::info!(row.id, kind = ?row.kind, person.id = row.person.0, "sent");
-    bot.store
+    let was_due = bot
+        .store
         .transact(move |tx| {
             tx.was_sent(row.id, at.as_ref())?;
             let (OutKind::Prompt, Some(at)) = (row.kind, &at) else {
-                return Ok(());
+                return Ok(None);
             };
             let id = DebriefId(row.subject);
             let (remind, expire) = (now + prompt.remind_after, now + prompt.expire_after);
             tx.was_asked(id, at, now, remind, expire)?;
             // It changed while it was on its way, or it is an older text that a look has found.
-            let changed = tx.debrief(id)?.is_some_and(|debrief| debrief.revision != shown);
+            let debrief = tx.debrief(id)?;
+            let changed = debrief.as_ref().is_some_and(|debrief| debrief.revision != shown);
             if changed || row.uncertain {
                 tx.enqueue_again(OutKind::Refresh, row.subject, "", row.person, now)?;
             }
-            Ok(())
+            Ok(debrief.map(|debrief| debrief.due_at))
         })
-        .await
+        .await?;
+    if let Some(due_at) = was_due {
+        let late = Duration::try_from(now.duration_since(due_at)).unwrap_or_default();
+        bot.tally.prompt_latency.note(late);
+    }
+    Ok(())
 }
 
 async fn was_not_sent(
@@ -247,6 +275,9 @@ async fn was_not_sent(
 ) -> anyhow::Result<()> {
     let person = person.id;
     tracing::warn!(row.id, kind = ?row.kind, %error, "not sent");
+    if matches!(error, SendError::Gone { .. } | SendError::Never { .. }) {
+        count(&bot.tally, row.kind, |fates| fates.failed.add(1));
+    }
     bot.store
         .transact(move |tx| match error {
             SendError::Later { after } => {

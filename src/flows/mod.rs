@@ -16,8 +16,10 @@ pub mod history;
 pub mod home;
 pub mod log;
 pub mod prompt;
+pub mod recount;
 pub mod remind;
 pub mod respond;
+pub mod tally;
 pub mod tap;
 pub mod words;
 pub mod write;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use self::tally::Tally;
 use crate::domain::debrief::PromptRules;
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
@@ -42,6 +45,8 @@ pub struct Bot {
     pub rules: Arc<Rules>,
     /// The workspace that we belong to; what comes from any other is refused.
     pub team_id: String,
+    /// What was done so far, for the metrics.
+    pub tally: Arc<Tally>,
 }
 
 /// What the administrator decided.

@@ -27,6 +27,19 @@ pub struct Response {
     /// `None`: it was not stored, so it must be delivered again.
     pub ack: Option<Ack>,
     pub then: Then,
+    pub taken: Taken,
+}
+
+/// What became of a delivery, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Stored,
+    /// It was taken before; its sender hears the same again.
+    Duplicate,
+    /// It has mistakes, its sender may not, or it could not be stored.
+    Refused,
+    /// Nobody understands it; it is kept as it came.
+    DeadLetter,
 }
 
 /// Work after the acknowledgement.
@@ -106,7 +119,7 @@ pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
                 Ack::FormErrors([("ended".to_owned(), sorry.to_owned())].into())
             });
             let then = Then::Whisper { to: reply_to, whisper: says(sorry) };
-            Response { ack, then }
+            Response { ack, then, taken: Taken::Refused }
         }
     }
 }
@@ -130,7 +143,7 @@ fn take(
     if let What::Unreadable { kind, raw } = &inbound.what {
         tracing::error!(kind, "a frame could not be understood; it is kept as a dead letter");
         tx.keep_dead_letter(kind, raw, now)?;
-        return Ok(plain());
+        return Ok(Response { taken: Taken::DeadLetter, ..plain() });
     }
     if inbound.what == What::Nothing {
         return Ok(plain());
@@ -145,7 +158,7 @@ fn take(
         return submitted(tx, rules, person, *form, values, inbound, now);
     }
     if !tx.first_delivery(&inbound.keys, now)? {
-        return Ok(plain());
+        return Ok(repeated());
     }
     match &inbound.what {
         What::ProfileChanged => tx.look_up_again(&inbound.who)?,
@@ -160,19 +173,23 @@ fn take(
                 ));
             };
             let then = did(tx, rules, &person, inbound, now)?;
-            return Ok(Response { ack: Some(Ack::Plain), then });
+            return Ok(Response { then, ..plain() });
         }
     }
     Ok(plain())
 }
 
 fn plain() -> Response {
-    Response { ack: Some(Ack::Plain), then: Then::Nothing }
+    Response { ack: Some(Ack::Plain), then: Then::Nothing, taken: Taken::Stored }
+}
+
+fn repeated() -> Response {
+    Response { taken: Taken::Duplicate, ..plain() }
 }
 
 fn refused(what: &What, why: &str) -> Response {
     let then = Then::Whisper { to: reply_to(what), whisper: says(why) };
-    Response { ack: Some(Ack::Plain), then }
+    Response { ack: Some(Ack::Plain), then, taken: Taken::Refused }
 }
 
 /// Something that a person on the roster did, for the first time.
@@ -347,22 +364,26 @@ fn submitted(
     inbound: &Inbound,
     now: Timestamp,
 ) -> anyhow::Result<Response> {
-    let errors = |errors| Ok(Response { ack: Some(Ack::FormErrors(errors)), then: Then::Nothing });
+    let errors = |errors| {
+        let ack = Some(Ack::FormErrors(errors));
+        Ok(Response { ack, then: Then::Nothing, taken: Taken::Refused })
+    };
     let own = |id: DebriefId| -> anyhow::Result<Option<Debrief>> {
         Ok(tx.debrief(id)?.filter(|found| found.rep == person.id))
     };
     match form {
         FormId::Answer(id) => {
             let Some(debrief) = own(id)? else {
-                return Ok(plain());
+                return Ok(Response { taken: Taken::Refused, ..plain() });
             };
             let draft = match form::read(rules, &debrief, person, values) {
                 Ok(draft) => draft,
                 Err(mistakes) => return errors(mistakes),
             };
-            if tx.first_delivery(&inbound.keys, now)? {
-                form::save(tx, &debrief, &draft, now)?;
+            if !tx.first_delivery(&inbound.keys, now)? {
+                return Ok(repeated());
             }
+            form::save(tx, &debrief, &draft, now)?;
         }
         FormId::Correct(id) => {
             let Some(debrief) = own(id)? else {
@@ -382,10 +403,11 @@ fn submitted(
         }
         FormId::Log => match log::read(values, None) {
             Ok(guess) => {
-                if tx.first_delivery(&inbound.keys, now)? {
-                    let key = inbound.keys.first().map_or("", String::as_str);
-                    log::start(tx, person, guess, key, now)?;
+                if !tx.first_delivery(&inbound.keys, now)? {
+                    return Ok(repeated());
                 }
+                let key = inbound.keys.first().map_or("", String::as_str);
+                log::start(tx, person, guess, key, now)?;
             }
             Err(mistakes) => return errors(mistakes),
         },
