@@ -8,5 +8,6 @@ mod migrations;
 mod page;
 mod stories;
 mod threats;
+mod watch;
 mod wire;
 mod world;
