@@ -1,5 +1,9 @@
 //! Whether what people do now would be stored and answered; and `debrief health`, which asks a
 //! running bot.
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method's path does not fit every lifetime of a view"
+)]
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

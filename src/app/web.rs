@@ -2,6 +2,10 @@
 //!
 //! *Alive*: the loops go on; if not, only a restart helps. *Ready*: what people do now is stored and
 //! answered; if not, the answer says why, and a restart usually does not help.
+#![expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method's path does not fit every lifetime of a view"
+)]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};

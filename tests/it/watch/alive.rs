@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{SERVED, address, get, json};
 use crate::world::{World, acme};
 
-const PATIENTLY: Duration = Duration::from_secs(60);
+const PATIENTLY: Duration = Duration::from_mins(1);
 
 async fn served() -> World {
     World::with(&[acme()], SERVED).await
