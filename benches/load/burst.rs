@@ -44,14 +44,15 @@ pub(crate) async fn measure(folder: &Path, report: &mut Report) {
     playground.connected(2).await.unwrap();
     let prompts = ask(&playground).await;
     report.at_most("resident, nothing to do", bot.memory("VmRSS"), "MiB", IDLE_MIB);
-    let mut times = press(&playground, &prompts, PER_SECOND, 3).await;
+    let (mut times, _) = press(&playground, &prompts, PER_SECOND, 3).await;
     let idle = quantile(&mut times, 0.99);
     report.at_most("acknowledged before, 99 %", ms(idle), "ms", ACKNOWLEDGED_MS);
 
     let left = Duration::try_from(due_at.duration_since(SystemClock.now())).unwrap_or_default();
     tokio::time::sleep(left).await;
     let posted = playground.calls("chat.postMessage").len();
-    let mut times = press(&playground, &prompts, PER_SECOND, SECONDS).await;
+    let (mut times, lost) = press(&playground, &prompts, PER_SECOND, SECONDS).await;
+    report.fact("taps without acknowledgement", number(lost), "");
     report.at_most(
         "acknowledged during, 99 %",
         ms(quantile(&mut times, 0.99)),

@@ -43,9 +43,10 @@ pub(crate) async fn measure(report: &mut Report) {
     let mut taps = 0;
     for (per_second, seconds, target) in RATES {
         let cpu = bot.cpu();
-        let mut times = press(&playground, &prompts, per_second, seconds).await;
+        let (mut times, lost) = press(&playground, &prompts, per_second, seconds).await;
         let cpu = bot.cpu().saturating_sub(cpu) / u32::try_from(times.len()).unwrap();
-        taps += times.len();
+        taps += times.len() - lost;
+        report.fact("taps without acknowledgement", number(lost), "");
         let what = format!("{per_second} taps/s over sockets, acknowledged, median");
         report.fact(&what, ms(quantile(&mut times, 0.5)), "ms");
         report.at_most("  99th percentile", ms(quantile(&mut times, 0.99)), "ms", target);
