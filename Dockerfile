@@ -7,6 +7,9 @@ COPY src src
 COPY config config
 COPY migrations migrations
 COPY tests tests
+COPY benches benches
+# Shown by /version and in the metrics.
+ARG DEBRIEF_COMMIT=unknown
 RUN cargo build --release --locked --bin debrief
 
 FROM debian:bookworm-slim
@@ -18,7 +21,7 @@ USER debrief
 # Configuration and roster are mounted at config/; the store lies beside them.
 WORKDIR /var/lib/debrief
 VOLUME /var/lib/debrief
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/9464 && printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' >&3 && head -1 <&3 | grep -q 200"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["debrief", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["debrief"]
 CMD ["run"]

@@ -1,7 +1,8 @@
 //! The command line.
 //!
 //! Exit codes: 0 fine, 1 something went wrong (or `check` or `audit verify` found something), 2 the
-//! configuration or the command line is wrong, 78 the store cannot be used until somebody acts.
+//! configuration or the command line is wrong, 70 part of the bot stood still and it must be started
+//! again, 78 the store cannot be used until somebody acts.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use debrief::app::guard::Guard;
 use debrief::app::letters::{self, Reveal};
 use debrief::app::records::{self, Resolve};
 use debrief::app::tools::{self, Form};
-use debrief::app::{Running, SystemClock, check, demo, keep, log};
+use debrief::app::{Running, SystemClock, check, demo, keep, log, readiness};
 use debrief::config::secrets::Secrets;
+use debrief::config::supervisor::Supervisor;
 use debrief::config::{Config, ConfigError, LogFormat};
 use debrief::ports::Clock;
 use debrief::slack::manifest;
@@ -117,6 +120,8 @@ enum Command {
         #[arg(long, value_name = "ADDRESS")]
         url: Option<String>,
     },
+    /// Is the running bot ready? Exit code 0 or 1, for container runtimes.
+    Health,
 }
 
 #[derive(Subcommand)]
@@ -150,6 +155,9 @@ enum Letters {
         ids: Vec<i64>,
     },
 }
+
+/// Not one of the codes that tell a supervisor to leave us down.
+const STALLED: i32 = 70;
 
 fn main() -> ExitCode {
     // slack-morphism and reqwest share one TLS provider; it must be there before the first use.
@@ -235,6 +243,10 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore { verify: true, from } => keep::verify(&from, out)?,
         Command::Restore { verify: false, from } => keep::restore(&config, &from, now, out)?,
         Command::DeadLetters { what } => dead_letters(&config.store_path, &what, out)?,
+        Command::Health => {
+            let ready = readiness::ask(&config, out).await?;
+            return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
         Command::Demo { .. } | Command::Manifest { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -262,6 +274,7 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
         running = starting => running?,
         () = &mut stop => return Ok(ExitCode::SUCCESS),
     };
+    let guard = Guard::start(running.pulse(), Supervisor::from_env(), end_at_once)?;
     let refused = tokio::select! {
         () = stop => None,
         code = running.refused() => Some(code),
@@ -269,6 +282,7 @@ async fn run(config: &Config, secrets: &Secrets) -> anyhow::Result<ExitCode> {
         never = renew_when_told(config, &running) => never?,
     };
     tracing::info!("stopping: finishing the work in hand");
+    guard.stopping();
     running.stop().await;
     match refused {
         None => Ok(ExitCode::SUCCESS),
@@ -295,6 +309,13 @@ async fn renew_when_told(config: &Config, running: &Running) -> anyhow::Result<O
         }
     }
     std::future::pending().await
+}
+
+/// Part of the bot stands still and would not stop in order either. What was acknowledged is in the
+/// store, so nothing is lost by leaving like this.
+fn end_at_once(which: &'static str) {
+    tracing::error!(which, "a loop has stalled; ending, to be started afresh");
+    std::process::exit(STALLED);
 }
 
 /// Ends at Ctrl-C or SIGTERM.

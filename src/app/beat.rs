@@ -14,15 +14,17 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::metrics::Metrics;
+use super::pulse::Pulse;
 use crate::ports::Clock;
 
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Whatever is overdue and cannot be done, a turn is not taken more often than this.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// The loops that others may wake, in the order in which they need each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beat {
+pub enum Beat {
     People,
     Calendars,
     Questions,
@@ -35,7 +37,7 @@ pub(super) enum Beat {
 }
 
 impl Beat {
-    pub(super) const ALL: [Self; 7] = [
+    pub const ALL: [Self; 7] = [
         Self::People,
         Self::Calendars,
         Self::Questions,
@@ -45,7 +47,7 @@ impl Beat {
         Self::Store,
     ];
 
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::People => "people",
             Self::Calendars => "calendars",
@@ -92,6 +94,8 @@ impl Waker {
 pub struct Beats {
     waker: Waker,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    pulse: Arc<Pulse>,
     stopping: CancellationToken,
     /// Asks for one turn of each.
     turns: Vec<mpsc::Sender<oneshot::Sender<()>>>,
@@ -103,6 +107,8 @@ pub struct Beats {
 struct Loop {
     beat: Beat,
     clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    pulse: Arc<Pulse>,
     waker: Waker,
     asked: mpsc::Receiver<oneshot::Sender<()>>,
     stopping: CancellationToken,
@@ -110,10 +116,17 @@ struct Loop {
 
 impl Beats {
     /// None yet: see [`Beats::start`].
-    pub(super) fn new(clock: &Arc<dyn Clock>, stopping: &CancellationToken) -> Self {
+    pub(super) fn new(
+        clock: &Arc<dyn Clock>,
+        metrics: &Arc<Metrics>,
+        pulse: &Arc<Pulse>,
+        stopping: &CancellationToken,
+    ) -> Self {
         Self {
             waker: Waker::new(),
             clock: Arc::clone(clock),
+            metrics: Arc::clone(metrics),
+            pulse: Arc::clone(pulse),
             stopping: stopping.clone(),
             turns: Vec::new(),
             tasks: TaskTracker::new(),
@@ -131,6 +144,8 @@ impl Beats {
         let this = Loop {
             beat,
             clock: Arc::clone(&self.clock),
+            metrics: Arc::clone(&self.metrics),
+            pulse: Arc::clone(&self.pulse),
             waker: self.waker.clone(),
             asked,
             stopping: self.stopping.clone(),
@@ -198,7 +213,11 @@ impl Loop {
         let mut waiting: Option<oneshot::Sender<()>> = None;
         while !self.stopping.is_cancelled() {
             let now = self.clock.now();
-            let sleep = match turn(now).await {
+            self.pulse.wakes(self.beat);
+            let turned = turn(now).await;
+            self.pulse.sleeps(self.beat);
+            self.metrics.ran(self.beat.name(), turned.is_ok(), now);
+            let sleep = match turned {
                 Ok(next) => next.map_or(LONGEST_SLEEP, |next| {
                     let left = next.duration_since(self.clock.now());
                     Duration::try_from(left).unwrap_or_default()

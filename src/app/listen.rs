@@ -6,7 +6,7 @@ use std::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::beat::Waker;
-use super::web::Metrics;
+use super::metrics::{self, Metrics};
 use crate::domain::allowance::{Allowance, Verdict};
 use crate::flows::{Bot, follow_up, respond};
 use crate::ports::{Clock, Messenger};
@@ -41,12 +41,13 @@ pub(super) fn handler(
                 follow_ups
                     .spawn(async move { Messenger::open(&*messenger, &trigger, &modal).await })
             });
+            let kind = metrics::kind_of(&inbound.what);
             let response = match verdict {
                 Verdict::Fine => respond::receive(&bot, inbound, now).await,
                 Verdict::TooMuch => respond::too_much(&inbound.what),
                 Verdict::Silence => respond::nothing(),
             };
-            metrics.acknowledged(began.elapsed());
+            metrics.acknowledged(kind, response.taken, began.elapsed());
             follow_ups.spawn(async move {
                 if let Err(error) = follow_up::run(&bot, response.then, opening, now).await {
                     tracing::error!(error = format!("{error:#}"), "could not follow up");

@@ -7,12 +7,17 @@ pub mod beat;
 pub mod check;
 pub mod demo;
 mod ear;
+pub mod guard;
 pub mod keep;
 pub mod letters;
 mod listen;
 pub mod log;
+mod lookout;
+mod metrics;
 pub mod operator;
+pub mod pulse;
 mod rates;
+pub mod readiness;
 pub mod records;
 pub mod roster;
 mod rounds;
@@ -31,10 +36,12 @@ use tokio_util::task::TaskTracker;
 
 use self::beat::{Beats, Waker};
 use self::keep::Keeper;
+use self::metrics::{Metrics, Parts};
+use self::pulse::Pulse;
 use self::rates::Rates;
 use self::roster::RosterFile;
 use self::rounds::Kit;
-use self::web::{Metrics, Web};
+use self::web::Web;
 use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
 use crate::config::secrets::{DoorKey, Secret, Secrets};
@@ -57,6 +64,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(20);
 /// How long we wait for Slack to answer at all before trying again, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
+/// Which program this is.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// From which commit it was built, if whoever built it said so.
+pub(crate) const COMMIT: &str = match option_env!("DEBRIEF_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};
+
 /// The time that clocks on walls show.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -78,6 +93,7 @@ pub struct Running {
     web: Option<Web>,
     /// What follows acknowledgements.
     follow_ups: TaskTracker,
+    pulse: Arc<Pulse>,
     stopping: CancellationToken,
     at_stop: AtStop,
 }
@@ -132,14 +148,17 @@ impl Running {
             rules: Arc::new(rules(config)),
             circuit: Arc::default(),
             team_id: identity.team_id.clone(),
+            tally: Arc::default(),
         };
         deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
         let follow_ups = TaskTracker::new();
+        let pulse = Arc::new(Pulse::new(Arc::clone(&bot.tally)));
         let rates = Arc::new(Rates::recall(&bot.store, messenger.pace()).await?);
         let kit = Kit {
             roster,
             metrics: Arc::clone(&metrics),
+            pulse: Arc::clone(&pulse),
             keeper: Some(Keeper::new(config, &stopping)),
             rates: Some(Arc::clone(&rates)),
         };
@@ -153,13 +172,34 @@ impl Running {
         );
         let door = Arc::new(open_door(config, secrets, &messenger, handler, &clock).await?);
         if let Some(web) = &web {
-            web.is_up(Arc::clone(&bot.store), Arc::clone(&door), Arc::clone(&bot.circuit));
+            let parts = Parts {
+                store: Arc::clone(&bot.store),
+                store_path: config.store_path.clone(),
+                door: Arc::clone(&door),
+                messenger: Arc::clone(&messenger),
+                tally: Arc::clone(&bot.tally),
+                clock: Arc::clone(&clock),
+                backup: config.backup.clone(),
+                circuit: Arc::clone(&bot.circuit),
+            };
+            web.is_up(parts, Arc::clone(&pulse));
         }
-        let us = Us::new(&identity);
-        ear::start(&mut beats, &bot, us, &door);
+        tokio::spawn(lookout::run(metrics, Arc::clone(&messenger), stopping.clone()));
+        ear::start(&mut beats, &bot, Us::new(&identity), &door);
         tracing::info!(team = %identity.team_name, "debrief is at work");
         let at_stop = AtStop { clock, rates };
-        Ok(Self { bot, messenger, identity, door, beats, web, follow_ups, stopping, at_stop })
+        Ok(Self {
+            bot,
+            messenger,
+            identity,
+            door,
+            beats,
+            web,
+            follow_ups,
+            pulse,
+            stopping,
+            at_stop,
+        })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -177,6 +217,11 @@ impl Running {
     /// How calling Slack goes, for the metrics.
     pub fn figures(&self) -> Vec<MethodFigures> {
         self.messenger.figures()
+    }
+
+    /// Whether the loops go on.
+    pub fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Waits until Slack refuses us for good, and says with which code.

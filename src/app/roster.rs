@@ -14,11 +14,18 @@ pub struct RosterFile {
     applied: Option<(SystemTime, u64)>,
     /// Said once, not every half minute.
     complained: bool,
+    /// What stands in the file now could be used, every row of it.
+    is_well: bool,
 }
 
 impl RosterFile {
     pub fn new(path: PathBuf) -> Self {
-        Self { path, applied: None, complained: false }
+        Self { path, applied: None, complained: false, is_well: false }
+    }
+
+    /// Whether the file, as it was last read, is in use with every row.
+    pub fn is_well(&self) -> bool {
+        self.is_well
     }
 
     /// Applies the file if it changed. Says whether it did. A file that cannot be read, or that
@@ -43,12 +50,14 @@ impl RosterFile {
                     tracing::error!(%path, %error, "the roster cannot be read; the last one stays");
                 }
                 self.complained = true;
+                self.is_well = false;
                 return Ok(false);
             }
         };
         self.complained = false;
         self.applied = Some(version);
         let read = roster::parse(&text);
+        self.is_well = read.problems.is_empty() && !read.people.is_empty();
         for problem in &read.problems {
             tracing::error!(roster = %self.path.display(), problem, "a row is left out");
         }

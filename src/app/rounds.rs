@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::beat::{Beat, Beats, Waker};
 use super::keep::Keeper;
+use super::metrics::Metrics;
+use super::pulse::Pulse;
 use super::rates::Rates;
 use super::roster::RosterFile;
-use super::web::Metrics;
 use crate::flows::deliver::{self, UnderWay};
+use crate::flows::recount::Recount;
 use crate::flows::{Bot, collect, digest, enroll, notice, prompt, remind};
 use crate::ports::Clock;
 
@@ -28,6 +30,7 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 pub(super) struct Kit {
     pub(super) roster: RosterFile,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) pulse: Arc<Pulse>,
     /// Where nothing is kept, nothing is backed up or forgotten.
     pub(super) keeper: Option<Keeper>,
     /// Where there is a pace to remember.
@@ -41,21 +44,30 @@ pub(super) fn start(
     kit: Kit,
     stopping: &CancellationToken,
 ) -> Beats {
-    let Kit { roster, metrics, keeper, rates } = kit;
-    let mut beats = Beats::new(clock, stopping);
+    let Kit { roster, metrics, pulse, keeper, rates } = kit;
+    let mut beats = Beats::new(clock, &metrics, &pulse, stopping);
     let (this, waker, roster) = (bot.clone(), beats.waker(), Arc::new(Mutex::new(roster)));
+    let counted = Arc::clone(&metrics);
     beats.start(Beat::People, move |now| {
-        greet_all(this.clone(), Arc::clone(&roster), waker.clone(), now)
+        greet_all(this.clone(), Arc::clone(&roster), Arc::clone(&counted), waker.clone(), now)
     });
     let (this, waker) = (bot.clone(), beats.waker());
     beats.start(Beat::Calendars, move |now| collect_all(this.clone(), waker.clone(), now));
     let (this, waker) = (bot.clone(), beats.waker());
-    beats.start(Beat::Questions, move |now| plan_all(this.clone(), waker.clone(), now));
+    let recount = Arc::new(Mutex::new(Recount::default()));
+    beats.start(Beat::Questions, move |now| {
+        let (bot, waker) = (this.clone(), waker.clone());
+        let (recount, metrics) = (Arc::clone(&recount), Arc::clone(&metrics));
+        async move {
+            let next = plan_all(&bot, waker, now).await?;
+            metrics.recounted(recount.lock().await.run(&bot, now).await?, now);
+            Ok(next)
+        }
+    });
     let sender = Arc::new(Sender {
         bot: bot.clone(),
         clock: Arc::clone(clock),
         waker: beats.waker(),
-        metrics,
         rates,
         stopping: stopping.clone(),
         has_lost: AtomicBool::new(false),
@@ -80,10 +92,16 @@ pub(super) fn start(
 async fn greet_all(
     bot: Bot,
     roster: Arc<Mutex<RosterFile>>,
+    metrics: Arc<Metrics>,
     waker: Waker,
     now: Timestamp,
 ) -> anyhow::Result<Option<Timestamp>> {
-    let is_new = roster.lock().await.reload(&bot, now).await?;
+    let is_new = {
+        let mut roster = roster.lock().await;
+        let is_new = roster.reload(&bot, now).await?;
+        metrics.roster_read.set(i64::from(roster.is_well()));
+        is_new
+    };
     // Slack counts the two apart, so neither has to wait for the other.
     let (looked_up, opened) = tokio::join!(enroll::run(&bot, now), enroll::open_ahead(&bot, now));
     let looked_up = looked_up?;
@@ -105,12 +123,12 @@ async fn collect_all(bot: Bot, waker: Waker, now: Timestamp) -> anyhow::Result<O
 }
 
 /// Asks about what is due; says when something is due next.
-async fn plan_all(bot: Bot, waker: Waker, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
-    let asked = prompt::run(&bot, now).await?;
+async fn plan_all(bot: &Bot, waker: Waker, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    let asked = prompt::run(bot, now).await?;
     waker.deliver();
-    remind::run(&bot, now).await?;
-    digest::run(&bot, now).await?;
-    notice::run(&bot, now).await?;
+    remind::run(bot, now).await?;
+    digest::run(bot, now).await?;
+    notice::run(bot, now).await?;
     bot.store.transact_behind(move |tx| tx.forget_deliveries(now)).await?;
     waker.deliver();
     if asked == prompt::AT_ONCE as usize {
@@ -125,7 +143,6 @@ struct Sender {
     bot: Bot,
     clock: Arc<dyn Clock>,
     waker: Waker,
-    metrics: Arc<Metrics>,
     rates: Option<Arc<Rates>>,
     stopping: CancellationToken,
     /// A row could not be recorded: once nothing is under way, what is left is looked up.
@@ -155,7 +172,7 @@ impl Sender {
         loop {
             let is_over = self.stopping.is_cancelled();
             if !is_over {
-                self.metrics.handled(under_way.fill(&self.bot, self.clock.now()).await?);
+                under_way.fill(&self.bot, self.clock.now()).await?;
                 self.keep_rates().await?;
             }
             if under_way.is_empty() {

@@ -1,4 +1,7 @@
-//! `GET /healthz` and `GET /metrics`, on a port of this machine only.
+//! `GET /livez`, `/readyz`, `/healthz`, `/metrics` and `/version`, on a port of this machine only.
+//!
+//! *Alive*: the loops go on; if not, only a restart helps. *Ready*: what people do now is stored and
+//! answered; if not, the answer says why, and a restart usually does not help.
 #![expect(
     clippy::redundant_closure_for_method_calls,
     reason = "a method's path does not fit every lifetime of a view"
@@ -6,57 +9,23 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::flows::deliver::circuit::Circuit;
-use crate::slack::door::Door;
-use crate::store::Store;
-
-/// What is counted while the bot works. Nothing here names a person.
-#[derive(Debug)]
-pub struct Metrics {
-    deliveries_in: Counter,
-    messages_handled: Counter,
-    acknowledged: Histogram,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let buckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0];
-        Self {
-            deliveries_in: Counter::default(),
-            messages_handled: Counter::default(),
-            acknowledged: Histogram::new(buckets),
-        }
-    }
-}
-
-impl Metrics {
-    pub(super) fn acknowledged(&self, after: Duration) {
-        self.deliveries_in.inc();
-        self.acknowledged.observe(after.as_secs_f64());
-    }
-
-    pub(super) fn handled(&self, rows: usize) {
-        self.messages_handled.inc_by(rows as u64);
-    }
-}
+use super::beat::Beat;
+use super::metrics::{self, Metrics, Parts};
+use super::pulse::Pulse;
+use super::readiness::{self, Readiness};
 
 /// The small server.
 pub struct Web {
@@ -66,10 +35,17 @@ pub struct Web {
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-/// What the server looks at; the store and the door come once they are up.
+/// What the server looks at; the parts come once they are up.
 struct Watched {
     metrics: Arc<Metrics>,
-    parts: OnceLock<(Arc<Store>, Arc<Door>, Arc<Circuit>)>,
+    readiness: Readiness,
+    up: OnceLock<(Parts, Arc<Pulse>)>,
+}
+
+impl Watched {
+    fn parts(&self) -> Option<&Parts> {
+        self.up.get().map(|(parts, _)| parts)
+    }
 }
 
 impl Web {
@@ -80,11 +56,15 @@ impl Web {
             format!("listen on {address}; choose another http.listen, or \"off\"")
         })?;
         let address = listener.local_addr().context("find our own port")?;
-        let watched = Arc::new(Watched { metrics, parts: OnceLock::new() });
+        let readiness = Readiness::default();
+        let watched = Arc::new(Watched { metrics, readiness, up: OnceLock::new() });
         let stopping = CancellationToken::new();
         let router = Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
             .route("/healthz", get(healthz))
             .route("/metrics", get(metrics_page))
+            .route("/version", get(version))
             .with_state(Arc::clone(&watched));
         let until = stopping.clone();
         let serving = tokio::spawn(async move {
@@ -99,10 +79,10 @@ impl Web {
         self.address
     }
 
-    /// From here on the answer depends on the store and the door.
-    pub fn is_up(&self, store: Arc<Store>, door: Arc<Door>, circuit: Arc<Circuit>) {
+    /// From here on the answers depend on the parts.
+    pub fn is_up(&self, parts: Parts, pulse: Arc<Pulse>) {
         // Called once; a second call would change nothing.
-        let _ = self.watched.parts.set((store, door, circuit));
+        let _ = self.watched.up.set((parts, pulse));
     }
 
     pub async fn stop(self) {
@@ -112,14 +92,44 @@ impl Web {
     }
 }
 
-/// 200 while the store answers, Slack can reach us and our token is taken, else 503; the body says which.
-async fn healthz(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let Some((store, door, circuit)) = watched.parts.get() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "starting" })));
+fn answer(well: bool, body: Value) -> Response {
+    let status = if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(body)).into_response()
+}
+
+/// 503 if a loop has stalled. While Slack has not answered our greeting there are no loops yet.
+async fn livez(State(watched): State<Arc<Watched>>) -> Response {
+    let Some((_, pulse)) = watched.up.get() else {
+        return answer(true, json!({ "status": "starting" }));
     };
-    let slack = door.health();
-    let queue = store.read(|tx| tx.outbox_health()).await;
-    let refused = slack.refused.clone().or_else(|| circuit.refusal());
+    let now = Instant::now();
+    let still = Beat::ALL.map(|which| (which.name(), json!(pulse.still(which, now).as_secs())));
+    let still: serde_json::Map<String, Value> =
+        still.into_iter().map(|(name, seconds)| (name.to_owned(), seconds)).collect();
+    let stalled = pulse.stalled(now).map(Beat::name);
+    let status = if stalled.is_none() { "alive" } else { "stalled" };
+    let body = json!({ "status": status, "stalled": stalled, "seconds_since_progress": still });
+    answer(stalled.is_none(), body)
+}
+
+/// 503 with the reasons while something that people do would not be stored and answered.
+async fn readyz(State(watched): State<Arc<Watched>>) -> Response {
+    let reasons = match watched.parts() {
+        Some(parts) => watched.readiness.reasons(parts).await,
+        None => vec![readiness::STARTING.to_owned()],
+    };
+    let status = if reasons.is_empty() { "ready" } else { "not ready" };
+    answer(reasons.is_empty(), json!({ "status": status, "reasons": reasons }))
+}
+
+/// 200 while the store answers, Slack can reach us and our token is taken, else 503; the body says which.
+async fn healthz(State(watched): State<Arc<Watched>>) -> Response {
+    let Some(parts) = watched.parts() else {
+        return answer(false, json!({ "status": "starting" }));
+    };
+    let slack = parts.door.health();
+    let queue = parts.store.read(|tx| tx.outbox_health()).await;
+    let refused = slack.refused.clone().or_else(|| parts.circuit.refusal());
     let well = slack.is_open() && queue.is_ok() && refused.is_none();
     let queue = queue.unwrap_or_default();
     let body = json!({
@@ -129,11 +139,11 @@ async fn healthz(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
             "queued": queue.queued, "uncertain": queue.uncertain, "failed": queue.failed,
         },
     });
-    (if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
+    answer(well, body)
 }
 
-async fn metrics_page(State(watched): State<Arc<Watched>>) -> impl IntoResponse {
-    let text = match exposition(&watched).await {
+async fn metrics_page(State(watched): State<Arc<Watched>>) -> Response {
+    let text = match metrics::exposition(&watched.metrics, watched.parts()).await {
         Ok(text) => text,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "could not gather metrics");
@@ -144,35 +154,6 @@ async fn metrics_page(State(watched): State<Arc<Watched>>) -> impl IntoResponse 
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-async fn exposition(watched: &Watched) -> anyhow::Result<String> {
-    let mut registry = Registry::with_prefix("debrief");
-    let metrics = &watched.metrics;
-    registry.register("inbound", "Deliveries from Slack", metrics.deliveries_in.clone());
-    registry.register("outbox_handled", "Outbox rows handled", metrics.messages_handled.clone());
-    registry.register_with_unit(
-        "acknowledge",
-        "From a delivery to its acknowledgement",
-        Unit::Seconds,
-        metrics.acknowledged.clone(),
-    );
-    if let Some((store, door, _)) = watched.parts.get() {
-        let (queue, feeds) = store.read(|tx| Ok((tx.outbox_health()?, tx.feeds_health()?))).await?;
-        let failing = feeds.iter().filter(|feed| feed.problem.is_some()).count();
-        let now = [
-            ("slack_sockets", "Open sockets to Slack", door.health().up as u64),
-            ("outbox_queued", "Messages waiting to be sent", queue.queued),
-            ("outbox_uncertain", "Messages of unknown fate", queue.uncertain),
-            ("outbox_failed", "Messages given up", queue.failed),
-            ("calendars", "Calendars on the roster", feeds.len() as u64),
-            ("calendars_failing", "Calendars with a problem", failing as u64),
-        ];
-        for (name, help, value) in now {
-            let gauge: Gauge = Gauge::default();
-            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(name, help, gauge);
-        }
-    }
-    let mut text = String::new();
-    encode(&mut text, &registry).context("write metrics")?;
-    Ok(text)
+async fn version() -> Json<Value> {
+    Json(json!({ "version": super::VERSION, "commit": super::COMMIT }))
 }

@@ -5,6 +5,7 @@
 
 mod document;
 pub mod secrets;
+pub mod supervisor;
 mod values;
 
 use std::io;

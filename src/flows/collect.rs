@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::Bot;
+use super::tally::Tally;
 use crate::domain::debrief::{PromptRules, State, ask_at};
 use crate::domain::meeting::{Occurrence, Verdict, guests, judge};
 use crate::domain::person::Person;
@@ -72,9 +74,18 @@ pub async fn refresh(
     let window = window(now);
     let known = known_state(&feed);
     let request = CalendarRequest { source, zone: rep.zone.clone(), window, known };
-    match bot.calendar.read(&request).await {
-        Ok(reading) => store_reading(bot, rep, reading, window, now).await,
+    let began = Instant::now();
+    let reading = bot.calendar.read(&request).await;
+    let counted = &bot.tally.calendars;
+    counted.took.note(began.elapsed());
+    match reading {
+        Ok(reading) => {
+            let kind = if reading.state.is_some() { &counted.changed } else { &counted.unchanged };
+            kind.add(1);
+            store_reading(bot, rep, reading, window, now).await
+        }
         Err(error) => {
+            counted.failed.add(1);
             // The last good state stays in use: a series in it goes on.
             let known = bot.calendar.read_known(&request).await;
             store_failure(bot, feed, rep, error, known, now).await
@@ -111,13 +122,14 @@ async fn store_failure(
     let gone = if error.trouble == Trouble::Gone { feed.gone.saturating_add(1) } else { 0 };
     tracing::warn!(person.id = person.0, problem = %error.reason, "a calendar could not be read");
     let rules = std::sync::Arc::clone(&bot.rules);
+    let tally = std::sync::Arc::clone(&bot.tally);
     bot.store
         .transact_behind(move |tx| {
             if !tx.has_feed(person)? {
                 return Ok(());
             }
             for meeting in known.iter().flat_map(|known| &known.occurrences) {
-                follow(tx, &rep, &judged(meeting, &rep, &rules.meetings), now)?;
+                follow(tx, &tally, &rep, &judged(meeting, &rep, &rules.meetings), now)?;
             }
             replan(tx, &rep, &rules.prompt, now)?;
             if gone >= BROKEN_AFTER {
@@ -155,6 +167,7 @@ async fn store_reading(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let bot_rules = std::sync::Arc::clone(&bot.rules);
+    let tally = std::sync::Arc::clone(&bot.tally);
     bot.store
         .transact_behind(move |tx| {
             if !tx.has_feed(rep.id)? {
@@ -184,11 +197,11 @@ async fn store_reading(
             };
             tx.feed_was_good(rep.id, state, note.as_deref(), now, next)?;
             for meeting in &meetings {
-                follow(tx, &rep, meeting, now)?;
+                follow(tx, &tally, &rep, meeting, now)?;
             }
             for meeting in gone {
                 tx.meeting_is_gone(meeting.id)?;
-                withdraw(tx, meeting.id, now)?;
+                withdraw(tx, &tally, meeting.id, now)?;
             }
             replan(tx, &rep, &bot_rules.prompt, now)
         })
@@ -243,19 +256,21 @@ fn missing(
 /// Brings one debrief in line with its meeting.
 fn follow(
     tx: &Tx<'_>,
+    tally: &Tally,
     rep: &Person,
     meeting: &JudgedMeeting,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let id = tx.upsert_meeting(rep.id, meeting)?;
     if meeting.customer.is_none() || !rep.is_rep {
-        return withdraw(tx, id, now);
+        return withdraw(tx, tally, id, now);
     }
     match tx.debrief_of(id)? {
         Some(debrief) if debrief.state == State::Asked && meeting.end > now => {
             // It goes on, or was moved, after we asked: that question was too early.
             if debrief.outcome.is_none() && tx.answers(debrief.id)?.is_empty() {
                 tx.change_state(debrief.id, &[State::Asked], State::Planned)?;
+                tally.calendars.reopened.add(1);
                 tx.enqueue_again(OutKind::Refresh, debrief.id.0, "", rep.id, now)?;
             }
             Ok(())
@@ -268,12 +283,15 @@ fn follow(
             Ok(())
         }
         Some(_) => Ok(()),
-        None => tx.plan(id, rep.id, meeting.end),
+        None => {
+            tally.calendars.planned.add(1);
+            tx.plan(id, rep.id, meeting.end)
+        }
     }
 }
 
 /// A meeting that no longer counts: not asked yet, nobody will be; asked, the question closes.
-fn withdraw(tx: &Tx<'_>, meeting: i64, now: Timestamp) -> anyhow::Result<()> {
+fn withdraw(tx: &Tx<'_>, tally: &Tally, meeting: i64, now: Timestamp) -> anyhow::Result<()> {
     let Some(debrief) = tx.debrief_of(meeting)? else {
         return Ok(());
     };
@@ -283,8 +301,11 @@ fn withdraw(tx: &Tx<'_>, meeting: i64, now: Timestamp) -> anyhow::Result<()> {
     } else {
         &[State::Planned, State::Held]
     };
-    if tx.change_state(debrief.id, from, State::Withdrawn)? && debrief.message.is_some() {
-        tx.enqueue_again(OutKind::Refresh, debrief.id.0, "", debrief.rep, now)?;
+    if tx.change_state(debrief.id, from, State::Withdrawn)? {
+        tally.calendars.withdrawn.add(1);
+        if debrief.message.is_some() {
+            tx.enqueue_again(OutKind::Refresh, debrief.id.0, "", debrief.rep, now)?;
+        }
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub fn home(tx: &Tx<'_>, rules: &Rules, person: &Person, now: Timestamp) -> anyh
         manager(tx, rules, person, now, &mut body)?;
     }
     if person.is_admin {
-        admin(tx, &mut body)?;
+        admin(tx, now, &mut body)?;
     }
     body.push(Piece::Divider);
     body.push(Piece::Small(promise(tx, person)?));
@@ -112,14 +112,12 @@ fn manager(
     Ok(())
 }
 
-fn admin(tx: &Tx<'_>, body: &mut Vec<Piece>) -> anyhow::Result<()> {
-    let feeds = tx.feeds_health()?;
-    let failing = feeds.iter().filter(|feed| feed.problem.is_some()).count();
+fn admin(tx: &Tx<'_>, now: Timestamp, body: &mut Vec<Piece>) -> anyhow::Result<()> {
+    let feeds = tx.feed_counts(now)?;
     let outbox = tx.outbox_health()?;
     let missing = tx.unmatched()?.len();
     body.push(Piece::Heading("How debrief is doing".into()));
-    let fine = feeds.len() - failing;
-    let mut facts = vec![format!("{fine} of {} calendars read fine", feeds.len())];
+    let mut facts = vec![format!("{} of {} calendars read fine", feeds.fine(), feeds.total)];
     if missing > 0 {
         facts.push(format!("{missing} people on the roster are not in Slack"));
     }

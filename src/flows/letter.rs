@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::respond::{Response, Then};
+use super::respond::{Response, Taken, Then};
 use crate::ports::inbound::{Ack, Inbound};
 use crate::store::Tx;
 use crate::store::outbox::OutKind;
@@ -47,7 +47,7 @@ pub(super) fn keep(
     } else {
         Ack::Plain
     };
-    Ok(Response { ack: Some(ack), then: Then::Nothing })
+    Ok(Response { ack: Some(ack), then: Then::Nothing, taken: Taken::DeadLetter })
 }
 
 fn tell(tx: &Tx<'_>, inbound: &Inbound, letter: i64, now: Timestamp) -> anyhow::Result<()> {

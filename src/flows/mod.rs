@@ -22,8 +22,10 @@ pub mod log;
 pub mod missed;
 pub mod notice;
 pub mod prompt;
+pub mod recount;
 pub mod remind;
 pub mod respond;
+pub mod tally;
 pub mod tap;
 pub mod who_saw;
 pub mod words;
@@ -34,6 +36,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 
 use self::deliver::circuit::Circuit;
+use self::tally::Tally;
 use crate::domain::debrief::PromptRules;
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
@@ -52,6 +55,8 @@ pub struct Bot {
     pub circuit: Arc<Circuit>,
     /// The workspace that we belong to; what comes from any other is refused.
     pub team_id: String,
+    /// What was done so far, for the metrics.
+    pub tally: Arc<Tally>,
 }
 
 /// What the administrator decided.

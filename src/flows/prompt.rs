@@ -65,6 +65,7 @@ async fn give_up_late_plans(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
         return Ok(());
     }
     tracing::info!(debriefs = late.len(), "too late to ask about some meetings");
+    let count = late.len() as u64;
     bot.store
         .transact_behind(move |tx| {
             for debrief in late {
@@ -72,7 +73,9 @@ async fn give_up_late_plans(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
             }
             Ok(())
         })
-        .await
+        .await?;
+    bot.tally.prompts.expired.add(count);
+    Ok(())
 }
 
 async fn reread_calendars(bot: &Bot, due: &[Debrief], now: Timestamp) -> anyhow::Result<()> {

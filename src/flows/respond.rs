@@ -31,6 +31,19 @@ pub struct Response {
     /// `None`: it was not stored, so it must be delivered again.
     pub ack: Option<Ack>,
     pub then: Then,
+    pub taken: Taken,
+}
+
+/// What became of a delivery, for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Stored,
+    /// It was taken before; its sender hears the same again.
+    Duplicate,
+    /// It has mistakes, its sender may not, or it could not be stored.
+    Refused,
+    /// Nobody understands it; it is kept as it came.
+    DeadLetter,
 }
 
 /// Work after the acknowledgement.
@@ -117,7 +130,8 @@ pub fn costs(what: &What) -> bool {
 pub fn too_much(what: &What) -> Response {
     tracing::warn!("somebody asks for too much at once; they are not answered for a while");
     let whisper = says("That was a lot at once. Please wait half a minute and try again.");
-    Response { ack: Some(Ack::Plain), then: Then::Whisper { to: reply_to(what), whisper } }
+    let then = Then::Whisper { to: reply_to(what), whisper };
+    Response { ack: Some(Ack::Plain), then, taken: Taken::Refused }
 }
 
 /// Taken note of, and that is all.
@@ -142,7 +156,7 @@ pub async fn receive(bot: &Bot, inbound: Inbound, now: Timestamp) -> Response {
                 Ack::FormErrors([("ended".to_owned(), sorry.to_owned())].into())
             });
             let then = Then::Whisper { to: reply_to, whisper: says(sorry) };
-            Response { ack, then }
+            Response { ack, then, taken: Taken::Refused }
         }
     }
 }
@@ -180,7 +194,7 @@ fn take(
         return submitted(tx, rules, person, *form, values, inbound, now);
     }
     if !tx.first_delivery(&inbound.keys, now)? {
-        return Ok(plain());
+        return Ok(repeated());
     }
     match &inbound.what {
         What::ProfileChanged => tx.look_up_again(&inbound.who)?,
@@ -193,14 +207,18 @@ fn take(
                 return refused(tx, inbound, why, now);
             };
             let then = did(tx, rules, &person, inbound, now)?;
-            return Ok(Response { ack: Some(Ack::Plain), then });
+            return Ok(Response { then, ..plain() });
         }
     }
     Ok(plain())
 }
 
 fn plain() -> Response {
-    Response { ack: Some(Ack::Plain), then: Then::Nothing }
+    Response { ack: Some(Ack::Plain), then: Then::Nothing, taken: Taken::Stored }
+}
+
+fn repeated() -> Response {
+    Response { taken: Taken::Duplicate, ..plain() }
 }
 
 /// Nothing is done for somebody who is not one of us; that they asked for something is written down.
@@ -221,13 +239,13 @@ fn refused(tx: &Tx<'_>, inbound: &Inbound, why: &str, now: Timestamp) -> anyhow:
         return Ok(keep_open(why));
     }
     let then = Then::Whisper { to: reply_to(&inbound.what), whisper: says(why) };
-    Ok(Response { ack: Some(Ack::Plain), then })
+    Ok(Response { ack: Some(Ack::Plain), then, taken: Taken::Refused })
 }
 
 /// The form stays open, with what was typed, and says why it was not taken.
 fn keep_open(why: &str) -> Response {
     let errors = [("ended".to_owned(), why.to_owned())].into();
-    Response { ack: Some(Ack::FormErrors(errors)), then: Then::Nothing }
+    Response { ack: Some(Ack::FormErrors(errors)), then: Then::Nothing, taken: Taken::Refused }
 }
 
 /// Something that a person on the roster did, for the first time.
@@ -404,7 +422,10 @@ fn submitted(
     inbound: &Inbound,
     now: Timestamp,
 ) -> anyhow::Result<Response> {
-    let errors = |errors| Ok(Response { ack: Some(Ack::FormErrors(errors)), then: Then::Nothing });
+    let errors = |errors| {
+        let ack = Some(Ack::FormErrors(errors));
+        Ok(Response { ack, then: Then::Nothing, taken: Taken::Refused })
+    };
     let own = |id: DebriefId| -> anyhow::Result<Option<Debrief>> {
         Ok(tx.debrief(id)?.filter(|found| found.rep == person.id))
     };
@@ -417,9 +438,10 @@ fn submitted(
                 Ok(draft) => draft,
                 Err(mistakes) => return errors(mistakes),
             };
-            if tx.first_delivery(&inbound.keys, now)? {
-                form::save(tx, &debrief, &draft, now)?;
+            if !tx.first_delivery(&inbound.keys, now)? {
+                return Ok(repeated());
             }
+            form::save(tx, &debrief, &draft, now)?;
         }
         FormId::Correct(id) => {
             let Some(debrief) = own(id)? else {
@@ -439,10 +461,11 @@ fn submitted(
         }
         FormId::Log => match log::read(values, None) {
             Ok(guess) => {
-                if tx.first_delivery(&inbound.keys, now)? {
-                    let key = inbound.keys.first().map_or("", String::as_str);
-                    log::start(tx, person, guess, key, now)?;
+                if !tx.first_delivery(&inbound.keys, now)? {
+                    return Ok(repeated());
                 }
+                let key = inbound.keys.first().map_or("", String::as_str);
+                log::start(tx, person, guess, key, now)?;
             }
             Err(mistakes) => return errors(mistakes),
         },

@@ -4,11 +4,14 @@
 //! broken proxy, say) is an unknown fate and not a success. Answers, texts and addresses never reach
 //! a log: a call is logged as its method, its code and how long it took.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use hyper_timeout::TimeoutConnector;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -50,6 +53,10 @@ struct RawApi {
     http: reqwest::Client,
     url: String,
     token: Token,
+    /// Slack's time as it last told, and when that was.
+    told: Mutex<Option<(Timestamp, Instant)>>,
+    /// Slack refused our token when we last asked who we are.
+    is_refused: AtomicBool,
 }
 
 /// Which request a method wants, and who waits for it.
@@ -112,7 +119,13 @@ impl Api {
             client: Arc::new(SlackClient::new(connector(&url)?)),
             app_token: app_token.map(api_token),
             bot_token: api_token(bot_token),
-            raw: RawApi { http, url, token: bot_token.clone() },
+            raw: RawApi {
+                http,
+                url,
+                token: bot_token.clone(),
+                told: Mutex::new(None),
+                is_refused: AtomicBool::new(false),
+            },
             pace,
             figures: Figures::default(),
         })
@@ -195,7 +208,24 @@ impl Api {
         let started = Instant::now();
         let result = self.raw.auth_test().await;
         self.figures.called("auth.test", started, result.as_ref().err(), Limited::No);
+        match &result {
+            Ok(_) => self.raw.is_refused.store(false, Ordering::Relaxed),
+            Err(SendError::Halt { .. }) => self.raw.is_refused.store(true, Ordering::Relaxed),
+            // Slack said nothing about our token.
+            Err(_) => {}
+        }
         result
+    }
+
+    /// Whether Slack refused our token when we last asked who we are.
+    pub(super) fn is_refused(&self) -> bool {
+        self.raw.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// What Slack's clock shows, to the second; `None` if it never told.
+    pub(super) fn time_there(&self) -> Option<Timestamp> {
+        let told = *self.raw.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.and_then(|(at, since)| at.checked_add(since.elapsed()).ok())
     }
 
     async fn paced<T: DeserializeOwned + Send>(
@@ -219,6 +249,9 @@ impl Api {
             (Err(SendError::Later { after }), Limited::No) => self.pace.close(call.method, *after),
             (Err(SendError::Later { after }), _) => self.pace.refused(pass, *after),
             _ => self.pace.went(pass),
+        }
+        if result.is_ok() && call.method != "apps.connections.open" {
+            self.raw.is_refused.store(false, Ordering::Relaxed);
         }
         self.figures.called(call.method, started, result.as_ref().err(), limited);
         result
@@ -248,6 +281,10 @@ impl RawApi {
             let value = answer.headers().get(name)?.to_str().ok()?;
             Some(value.to_owned())
         };
+        if let Some(at) = header("date").and_then(|date| rfc2822::parse(&date).ok()) {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            *told = Some((at.timestamp(), Instant::now()));
+        }
         let scopes = header("x-oauth-scopes");
         let wait = header("retry-after").and_then(|wait| wait.parse::<u64>().ok());
         if answer.status() == reqwest::StatusCode::TOO_MANY_REQUESTS {

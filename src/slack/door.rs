@@ -1,5 +1,6 @@
 //! The way in for what Slack delivers: sockets that we open, or a port where Slack posts.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Health {
     pub since_hello: Option<Duration>,
     /// Slack's code for why it will never let us in again; nothing is tried any more.
     pub refused: Option<String>,
+    /// Sockets that ended, by reason.
+    pub ended: BTreeMap<&'static str, u64>,
     /// Requests turned away because their signature did not hold.
     pub forged: u64,
 }

@@ -12,5 +12,6 @@ mod page;
 mod power;
 mod stories;
 mod threats;
+mod watch;
 mod wire;
 mod world;

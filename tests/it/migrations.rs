@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 /// Sample rows of each version, in order.
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 7] = [
     include_str!("samples/0001.sql"),
     include_str!("samples/0002.sql"),
     include_str!("samples/0003.sql"),
     include_str!("samples/0004.sql"),
     include_str!("samples/0005.sql"),
     include_str!("samples/0006.sql"),
+    include_str!("samples/0007.sql"),
 ];
 
 fn now() -> Timestamp {

@@ -166,22 +166,6 @@ async fn somebody_who_cannot_be_reached_hurts_nobody_else() {
 }
 
 #[tokio::test]
-async fn health_and_metrics_are_served_on_this_machine() {
-    let world = World::with(&[acme()], "[http]\nlisten = \"127.0.0.1:0\"\n").await;
-    let address = world.running().web_address().unwrap();
-    let get = |path: &str| reqwest::get(format!("http://{address}{path}"));
-    let health = get("/healthz").await.unwrap();
-    assert_eq!(health.status(), 200);
-    let text = health.text().await.unwrap();
-    assert!(text.contains("\"status\":\"ok\""), "{text}");
-    let metrics = get("/metrics").await.unwrap().text().await.unwrap();
-    for name in ["debrief_slack_sockets", "debrief_outbox_queued", "debrief_acknowledge_seconds"] {
-        assert!(metrics.contains(name), "{metrics}");
-    }
-    assert!(!metrics.contains("own.example"));
-}
-
-#[tokio::test]
 async fn stopping_finishes_what_was_begun() {
     let mut world = World::asked_about_acme().await;
     world.playground.fault("chat.update", Fault::Slow(Duration::from_millis(300)));

@@ -1,11 +1,14 @@
 //! What became of a row that was being sent, and what happens to it next.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::pack::Terms;
 use crate::domain::debrief::{DebriefId, MessageRef, State};
 use crate::domain::person::PersonId;
 use crate::flows::Bot;
+use crate::flows::tally::Fates;
 use crate::ports::SendError;
 use crate::store::Tx;
 use crate::store::outbox::{OutKind, OutRow, Queue};
@@ -58,9 +61,20 @@ fn doubted(row: &OutRow) -> Timestamp {
     row.doubted_at.unwrap_or(row.first_started_at)
 }
 
+/// Only what people wait for is counted apart.
+pub(super) fn count(bot: &Bot, kind: OutKind, how: impl FnOnce(&Fates)) {
+    match kind {
+        OutKind::Prompt => how(&bot.tally.prompts),
+        OutKind::Digest => how(&bot.tally.digests),
+        OutKind::Reminder | OutKind::Refresh | OutKind::Note | OutKind::Home => {}
+    }
+}
+
 pub(super) async fn is_unwanted(bot: &Bot, row: &OutRow) -> anyhow::Result<()> {
     let id = row.id;
-    bot.store.transact_behind(move |tx| tx.drop_message(id)).await
+    bot.store.transact_behind(move |tx| tx.drop_message(id)).await?;
+    count(bot, row.kind, |fates| fates.cancelled.add(1));
+    Ok(())
 }
 
 pub(super) async fn is_too_early(bot: &Bot, row: OutRow, until: Timestamp) -> anyhow::Result<()> {
@@ -69,7 +83,10 @@ pub(super) async fn is_too_early(bot: &Bot, row: OutRow, until: Timestamp) -> an
 
 pub(super) async fn is_too_late(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     tracing::info!(row.id, debrief.id = row.subject, "too late to ask about a meeting");
-    bot.store.transact_behind(move |tx| expire(tx, &row, "deadline", now)).await
+    let kind = row.kind;
+    bot.store.transact_behind(move |tx| expire(tx, &row, "deadline", now)).await?;
+    count(bot, kind, |fates| fates.expired.add(1));
+    Ok(())
 }
 
 /// A question that was tried and never arrived is a failure; one that never had its turn is not.
@@ -93,23 +110,30 @@ pub(super) async fn was_sent(
 ) -> anyhow::Result<()> {
     let prompt = bot.rules.prompt.clone();
     tracing::info!(row.id, kind = ?row.kind, person.id = row.person.0, "sent");
-    bot.store
+    let was_due = bot
+        .store
         .transact_behind(move |tx| {
             tx.was_sent(row.id, at.as_ref())?;
             let (OutKind::Prompt, Some(at)) = (row.kind, &at) else {
-                return Ok(());
+                return Ok(None);
             };
             let id = DebriefId(row.subject);
             let (remind, expire) = (now + prompt.remind_after, now + prompt.expire_after);
             tx.was_asked(id, at, now, remind, expire)?;
             // It changed while it was on its way, or it is an older text that a look has found.
-            let changed = tx.debrief(id)?.is_some_and(|debrief| debrief.revision != shown);
+            let debrief = tx.debrief(id)?;
+            let changed = debrief.as_ref().is_some_and(|debrief| debrief.revision != shown);
             if changed || row.uncertain {
                 tx.enqueue_again(OutKind::Refresh, row.subject, "", row.person, now)?;
             }
-            Ok(())
+            Ok(debrief.map(|debrief| debrief.due_at))
         })
-        .await
+        .await?;
+    if let Some(due_at) = was_due {
+        let late = Duration::try_from(now.duration_since(due_at)).unwrap_or_default();
+        bot.tally.prompt_latency.note(late);
+    }
+    Ok(())
 }
 
 /// `began` is when the row was claimed, `ended` when the last call for it had ended.
@@ -125,6 +149,9 @@ pub(super) async fn was_not_sent(
         tracing::warn!(row.id, kind = ?row.kind, %error, "not sent");
     }
     tell_circuit(bot, queue, &row, &unsent, ended);
+    if unsent.is_final() {
+        count(bot, row.kind, |fates| fates.failed.add(1));
+    }
     bot.store.transact_behind(move |tx| decide(tx, &row, person, unsent, (began, ended))).await
 }
 
@@ -134,6 +161,12 @@ impl Unsent {
             Self::Before(error) | Self::Looking(error, _) | Self::Sending(error) => Some(error),
             Self::Aside | Self::NotFound | Self::Stale | Self::Closed(_) | Self::TooLate => None,
         }
+    }
+
+    /// Whether the row is given up.
+    fn is_final(&self) -> bool {
+        matches!(self, Self::TooLate)
+            || matches!(self.error(), Some(SendError::Gone { .. } | SendError::Never { .. }))
     }
 
     /// Whether it says something about this row alone.

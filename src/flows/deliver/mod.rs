@@ -108,7 +108,7 @@ impl UnderWay {
             for row in rows {
                 let bot = bot.clone();
                 self.queues.push(queue);
-                self.sending.spawn(async move { (queue, send(&bot, queue, row, now).await) });
+                self.sending.spawn(async move { (queue, handle(&bot, queue, row, now).await) });
             }
         }
         Ok(begun)
@@ -130,6 +130,13 @@ impl UnderWay {
             }
         })
     }
+}
+
+/// A row that was handled, whatever became of it, is a sign of life.
+async fn handle(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
+    let done = send(bot, queue, row, now).await;
+    bot.tally.handled.add(1);
+    done
 }
 
 async fn send(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
@@ -195,6 +202,7 @@ async fn post(
     if row.uncertain {
         let found = bot.messenger.find(&channel, &row.delivery_key, row.first_started_at).await;
         if let Some(at) = found.map_err(|error| Unsent::Looking(error, terms))? {
+            fate::count(bot, row.kind, |fates| fates.reconciled.add(1));
             return Ok(Some(at));
         }
         if terms.too_late {
@@ -213,7 +221,10 @@ async fn post(
     {
         return Err(Unsent::Stale);
     }
-    bot.messenger.post(&channel, card, &row.delivery_key).await.map(Some).map_err(Unsent::Sending)
+    let posted = bot.messenger.post(&channel, card, &row.delivery_key).await;
+    let at = posted.map_err(Unsent::Sending)?;
+    fate::count(bot, row.kind, |fates| fates.sent.add(1));
+    Ok(Some(at))
 }
 
 async fn remember_channel(bot: &Bot, person: &Person, channel: &str) {

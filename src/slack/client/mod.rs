@@ -126,6 +126,21 @@ impl SlackMessenger {
             other => other,
         }
     }
+
+    /// Asks Slack anew who we are: whether our token still works, and what time it is there.
+    pub async fn greet(&self) -> Result<(), SendError> {
+        self.api.who_am_i().await.map(|_| ())
+    }
+
+    /// Whether Slack refused our token when we last asked who we are.
+    pub fn is_refused(&self) -> bool {
+        self.api.is_refused()
+    }
+
+    /// What Slack's clock shows, to the second; `None` if it never told.
+    pub fn time_there(&self) -> Option<Timestamp> {
+        self.api.time_there()
+    }
 }
 
 #[async_trait]

@@ -8,6 +8,7 @@
 mod listener;
 mod slot;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -74,6 +75,7 @@ impl Socket {
             since_frame: since(seen.frame),
             since_hello: since(seen.hello),
             refused: self.shared.refused.borrow().clone(),
+            ended: seen.ended.clone(),
             forged: 0,
         }
     }
@@ -120,6 +122,8 @@ struct Seen {
     up: [bool; SLOTS],
     frame: Option<Instant>,
     hello: Option<Instant>,
+    /// Sockets that ended, by reason.
+    ended: BTreeMap<&'static str, u64>,
 }
 
 /// How long things may take.

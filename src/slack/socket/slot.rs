@@ -156,6 +156,7 @@ impl<'a> Connection<'a> {
                 Some(News::Hello) => {}
                 Some(News::Leaving { reason }) => break self.told_to_leave(&reason),
                 Some(News::Lost) | None => {
+                    self.seen_end("lost");
                     tracing::info!(slot, "a socket to Slack was lost");
                     break End::LivedWell;
                 }
@@ -173,8 +174,17 @@ impl<'a> Connection<'a> {
         seen.hello = Some(at);
     }
 
+    /// Reasons that we do not know are one: a label must not grow without bounds.
+    fn seen_end(&self, reason: &str) {
+        const REASONS: [&str; 5] =
+            ["lost", "warning", "refresh_requested", "link_disabled", "too_many_websockets"];
+        let known = REASONS.into_iter().find(|known| *known == reason).unwrap_or("other");
+        *self.shared.seen().ended.entry(known).or_default() += 1;
+    }
+
     fn told_to_leave(&self, reason: &str) -> End {
         let slot = self.slot;
+        self.seen_end(reason);
         match reason {
             // Socket Mode was switched off in the app's settings.
             "link_disabled" => {

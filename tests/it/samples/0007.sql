@@ -1,0 +1,1 @@
+-- Indices only: no table is new.
