@@ -103,7 +103,7 @@ mod tests {
         let stalled = move |which| ended.send(which).unwrap();
         let _guard = Guard::start(Arc::new(pulse), supervisor, stalled).unwrap();
         assert_eq!(hear(&manager), "READY=1");
-        assert_eq!(end.recv_timeout(PATIENTLY).unwrap(), "calendars");
+        assert_eq!(end.recv_timeout(PATIENTLY).unwrap(), "people");
         manager.set_nonblocking(true).unwrap();
         assert!(manager.recv(&mut [0; 64]).is_err(), "the watchdog was fed");
     }

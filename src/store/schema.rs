@@ -360,9 +360,9 @@ mod tests {
         let (mut store, path) = (store(folder.path()), folder.path().join("debrief.db"));
         store.execute_batch("CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY)").unwrap();
         migrate(&mut store, &path, &MIGRATIONS).unwrap();
-        store.execute_batch("DROP INDEX outbox_due").unwrap();
+        store.execute_batch("DROP INDEX outbox_next").unwrap();
         let error = migrate(&mut store, &path, &MIGRATIONS).unwrap_err();
         assert!(error.is::<Unusable>());
-        assert!(format!("{error:#}").contains("index outbox_due is missing"), "{error:#}");
+        assert!(format!("{error:#}").contains("index outbox_next is missing"), "{error:#}");
     }
 }

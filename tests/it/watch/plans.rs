@@ -5,6 +5,7 @@ use debrief::domain::person::PersonId;
 use debrief::domain::privacy::Viewer;
 use debrief::flows::{digest, home};
 use debrief::store::history::{HistoryFilter, HistoryScope};
+use debrief::store::outbox::Queue;
 use debrief::store::plans::plans;
 use debrief::store::{Store, Tx};
 use jiff::{SignedDuration, Timestamp};
@@ -89,13 +90,13 @@ fn what_waits_and_what_is_due_is_found() {
     let ways: [(&str, Path); 17] = [
         ("waiting", |tx| tx.waiting(PersonId(1), now()).map(drop)),
         ("asked now", |tx| tx.asked_now(PersonId(1)).map(drop)),
-        ("claim", |tx| tx.claim_due(now(), 32).map(drop)),
+        ("claim", |tx| tx.claim_due(Queue::Posts, now(), 32).map(drop)),
         ("due debriefs", |tx| tx.due_debriefs(now(), 200).map(drop)),
         ("overdue plans", |tx| tx.overdue_plans(now()).map(drop)),
         ("due reminders", |tx| tx.due_reminders(now(), 200).map(drop)),
         ("expired", |tx| tx.expired(now()).map(drop)),
-        ("next due", |tx| tx.next_due_at().map(drop)),
-        ("next delivery", |tx| tx.next_delivery_at().map(drop)),
+        ("next due", |tx| tx.next_due_at(now()).map(drop)),
+        ("next delivery", |tx| tx.next_delivery_at(Queue::Posts).map(drop)),
         ("orphans", |tx| tx.doubt_orphans(now()).map(drop)),
         ("outbox health", |tx| tx.outbox_health().map(drop)),
         ("due feeds", |tx| tx.due_feeds(now(), 64).map(drop)),
