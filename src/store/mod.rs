@@ -10,6 +10,7 @@ pub mod digests;
 pub mod feeds;
 pub mod history;
 pub mod inbox;
+mod inline;
 pub mod meetings;
 pub mod outbox;
 pub mod people;
@@ -25,15 +26,21 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
+use self::inline::Inline;
 use self::readers::Readers;
 use self::writer::Writer;
 
 /// The open store. Dropping it finishes what is queued and closes the file.
 pub struct Store {
-    writer: Writer,
-    readers: Readers,
+    work: Work,
     /// Held as long as we live, so that a second process is refused.
     lock: Mutex<Option<File>>,
+}
+
+/// Where the work is done.
+enum Work {
+    Threads { writer: Writer, readers: Readers },
+    Inline(Inline),
 }
 
 /// A transaction, or a consistent view for reading.
@@ -46,19 +53,43 @@ impl Store {
     /// If another process holds it, if it is somebody else's file, or from a newer version; the
     /// message says what to do.
     pub fn open(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        Self::opened(path, now, |connection| {
+            let readers = Readers::open(path)?;
+            Ok(Work::Threads { writer: Writer::start(connection)?, readers })
+        })
+    }
+
+    /// The same, but everything happens on the caller's thread, at once: for simulations, whose
+    /// clock would run away from a thread that works.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_inline(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+        Self::opened(path, now, |connection| Ok(Work::Inline(Inline::new(connection)?)))
+    }
+
+    fn opened(
+        path: &Path,
+        now: Timestamp,
+        work: impl FnOnce(Connection) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Self> {
         let lock = claim(path)?;
         let mut connection =
             Connection::open(path).with_context(|| format!("open the store {}", path.display()))?;
         schema::prepare(&mut connection, path, now)?;
-        let readers = Readers::open(path)?;
-        Ok(Self { writer: Writer::start(connection)?, readers, lock: Mutex::new(Some(lock)) })
+        Ok(Self { work: work(connection)?, lock: Mutex::new(Some(lock)) })
     }
 
     /// Finishes what is queued, closes the file and lets another process have it, whoever still
     /// holds on to this store. Blocks meanwhile; everything asked of it later fails.
     pub fn close(&self) {
-        self.readers.close();
-        self.writer.close();
+        match &self.work {
+            Work::Threads { writer, readers } => {
+                readers.close();
+                writer.close();
+            }
+            Work::Inline(inline) => inline.close(),
+        }
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -68,7 +99,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        self.writer.transact(work).await
+        match &self.work {
+            Work::Threads { writer, .. } => writer.transact(work).await,
+            Work::Inline(inline) => inline.transact(work),
+        }
     }
 
     /// Runs `work` on a consistent, read-only view.
@@ -77,7 +111,10 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        self.readers.read(work).await
+        match &self.work {
+            Work::Threads { readers, .. } => readers.read(work).await,
+            Work::Inline(inline) => inline.read(work),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl Readers {
                     Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
                 connection.execute_batch(super::schema::EVERY_CONNECTION)?;
                 connection.execute_batch("PRAGMA query_only = ON")?;
+                connection.set_prepared_statement_cache_capacity(super::schema::STATEMENTS);
                 Ok(connection)
             })
             .collect::<rusqlite::Result<Vec<_>>>()

@@ -23,6 +23,9 @@ pub(super) const EVERY_CONNECTION: &str = "
     PRAGMA cache_size = -8000;
 ";
 
+/// More than there are: by default only sixteen are remembered, and every turn parses them anew.
+pub(super) const STATEMENTS: usize = 256;
+
 const WRITER: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA secure_delete = ON;
@@ -36,6 +39,7 @@ pub(super) fn prepare(
     path: &Path,
     now: Timestamp,
 ) -> anyhow::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let empty = pragma(connection, "schema_version")? == 0;
     if empty {
         connection

@@ -114,6 +114,17 @@ fn commit_together(connection: &Connection, batch: Vec<Job>) {
     }
 }
 
+/// A batch of one job, on the caller's thread.
+pub(super) fn alone<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    connection.execute_batch("BEGIN IMMEDIATE").context("begin a transaction")?;
+    let result = in_savepoint(connection, work);
+    commit(connection).map_err(|reason| anyhow!("commit: {reason}"))?;
+    result
+}
+
 fn commit(connection: &Connection) -> Result<(), String> {
     connection.execute_batch("COMMIT").map_err(|error| {
         tracing::error!(%error, "cannot commit");
