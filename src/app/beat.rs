@@ -101,9 +101,11 @@ impl Beats {
                 next
             }
         }));
-        let (this, metrics) = (bot.clone(), Arc::clone(metrics));
-        tasks
-            .spawn(delivering.run(move |now| deliver_all(this.clone(), Arc::clone(&metrics), now)));
+        let (this, metrics, clock) = (bot.clone(), Arc::clone(metrics), Arc::clone(clock));
+        tasks.spawn(
+            delivering
+                .run(move |_| deliver_all(this.clone(), Arc::clone(&metrics), Arc::clone(&clock))),
+        );
         tasks.close();
         Self { waker, turns: [plan.clone(), collect, plan, deliver], tasks }
     }
@@ -154,13 +156,14 @@ async fn plan_all(bot: &Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>
     bot.store.read(|tx| tx.next_due_at()).await
 }
 
+/// A rush takes minutes, so every batch has a time of its own.
 async fn deliver_all(
     bot: Bot,
     metrics: Arc<Metrics>,
-    now: Timestamp,
+    clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Option<Timestamp>> {
     loop {
-        let handled = deliver::run(&bot, now).await?;
+        let handled = deliver::run(&bot, clock.now()).await?;
         if handled == 0 {
             return bot.store.read(|tx| tx.next_delivery_at()).await;
         }
@@ -193,10 +196,12 @@ impl Loop {
                 // Whoever asked may be gone.
                 let _ = done.send(());
             }
+            // In this order, so that the same events always lead to the same turns.
             tokio::select! {
+                biased;
                 () = self.stopping.cancelled() => return,
-                () = self.wake.notified() => {}
                 Some(done) = self.asked.recv() => waiting = Some(done),
+                () = self.wake.notified() => {}
                 () = tokio::time::sleep(sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)) => {}
             }
         }

@@ -7,7 +7,11 @@ use tokio_util::task::TaskTracker;
 
 use super::beat::Waker;
 use super::web::Metrics;
+#[cfg(feature = "seeded-bugs")]
+use crate::flows::sabotage::{self, Bug};
 use crate::flows::{Bot, follow_up, respond};
+#[cfg(feature = "seeded-bugs")]
+use crate::ports::inbound::Ack;
 use crate::ports::{Clock, Messenger};
 use crate::slack::socket::Handler;
 
@@ -30,6 +34,11 @@ pub(super) fn handler(
                 follow_ups
                     .spawn(async move { Messenger::open(&*messenger, &trigger, &modal).await })
             });
+            #[cfg(feature = "seeded-bugs")]
+            if sabotage::is(Bug::AckFirst) {
+                follow_ups.spawn(async move { respond::receive(&bot, inbound, now).await });
+                return Some(Ack::Plain);
+            }
             let response = respond::receive(&bot, inbound, now).await;
             metrics.acknowledged(began.elapsed());
             follow_ups.spawn(async move {

@@ -5,6 +5,7 @@
 
 pub mod beat;
 pub mod check;
+pub mod core;
 pub mod demo;
 mod listen;
 pub mod roster;
@@ -17,17 +18,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::beat::{Beats, Waker};
+use self::beat::Waker;
+use self::core::Core;
 use self::roster::RosterFile;
 use self::web::{Metrics, Web};
 use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
 use crate::config::secrets::Secrets;
 use crate::config::{CalendarConfig, Config};
-use crate::flows::{Bot, Rules, deliver};
+use crate::flows::{Bot, Rules};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
 use crate::slack::pace::Pace;
@@ -55,11 +55,8 @@ pub struct Running {
     bot: Bot,
     identity: Identity,
     socket: Arc<Socket>,
-    beats: Beats,
+    core: Core,
     web: Option<Web>,
-    /// What follows acknowledgements.
-    follow_ups: TaskTracker,
-    stopping: CancellationToken,
 }
 
 impl Running {
@@ -90,7 +87,6 @@ impl Running {
         store: Arc<Store>,
     ) -> anyhow::Result<Self> {
         let metrics = Arc::new(Metrics::default());
-        let stopping = CancellationToken::new();
         let web = match config.http_listen {
             Some(address) => Some(Web::start(address, Arc::clone(&metrics)).await?),
             None => None,
@@ -104,23 +100,14 @@ impl Running {
             rules: Arc::new(rules(config)),
             team_id: identity.team_id.clone(),
         };
-        deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
-        let follow_ups = TaskTracker::new();
-        let beats = Beats::start(&bot, &clock, roster, &metrics, &stopping);
-        let handler = listen::handler(
-            bot.clone(),
-            Arc::clone(&clock),
-            follow_ups.clone(),
-            beats.waker(),
-            Arc::clone(&metrics),
-        );
-        let socket = Arc::new(Socket::start(&messenger, handler).await?);
+        let core = Core::start(&bot, &clock, roster, &metrics).await?;
+        let socket = Arc::new(Socket::start(&messenger, core.handler()).await?);
         if let Some(web) = &web {
             web.is_up(Arc::clone(&bot.store), Arc::clone(&socket));
         }
         tracing::info!(team = %identity.team_name, "debrief is at work");
-        Ok(Self { bot, identity, socket, beats, web, follow_ups, stopping })
+        Ok(Self { bot, identity, socket, core, web })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -142,12 +129,12 @@ impl Running {
 
     /// Wakes every loop: the clock was turned, or something else changed.
     pub fn waker(&self) -> Waker {
-        self.beats.waker()
+        self.core.waker()
     }
 
     /// Wakes the loops whenever `turned` changes, for a clock that can be turned.
     pub fn follow(&self, mut turned: watch::Receiver<u64>) {
-        let (waker, stopping) = (self.waker(), self.stopping.clone());
+        let (waker, stopping) = (self.waker(), self.core.stopping());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -164,7 +151,7 @@ impl Running {
     /// Does everything that is due now, to the end, and waits for it: the tests' way of letting
     /// time pass.
     pub async fn catch_up(&self) {
-        self.beats.catch_up(&self.follow_ups).await;
+        self.core.catch_up().await;
     }
 
     /// Where health and metrics are served.
@@ -175,15 +162,9 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, socket, beats, web, follow_ups, stopping, .. } = self;
+        let Self { bot, socket, core, web, .. } = self;
         socket.stop().await;
-        stopping.cancel();
-        follow_ups.close();
-        let finished = tokio::time::timeout(STOP_WITHIN, async {
-            follow_ups.wait().await;
-            beats.finished().await;
-        });
-        if finished.await.is_err() {
+        if tokio::time::timeout(STOP_WITHIN, core.stop()).await.is_err() {
             tracing::warn!("some work was cut short; it is looked up at the next start");
         }
         if let Some(web) = web {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::sabotage::{self, Bug};
 use super::{Bot, card, digest, home, prompt, write};
 use crate::domain::debrief::{DebriefId, MessageRef, State};
 use crate::domain::person::Person;
@@ -16,12 +17,19 @@ use crate::ports::outbound::{Card, Home, Note};
 use crate::store::outbox::{OutKind, OutRow};
 use crate::store::{Store, Tx};
 
-/// How many rows are sent in one go, and how many of them at the same time.
-const AT_ONCE: u32 = 32;
-const SIDE_BY_SIDE: usize = 8;
-/// A post of unknown fate is looked for at these ages, and sent again after the last.
-const LOOKS: [SignedDuration; 3] =
-    [SignedDuration::from_secs(10), SignedDuration::from_secs(30), SignedDuration::from_secs(60)];
+/// How many rows are claimed, and sent at the same time: a row's age counts from its claim.
+const AT_ONCE: u32 = 8;
+/// A post of unknown fate is looked for so long after it was tried, and sent again after the last:
+/// Slack may still deliver what it took in for as long as that.
+const LOOKS: [SignedDuration; 4] = [
+    SignedDuration::from_secs(10),
+    SignedDuration::from_secs(30),
+    SignedDuration::from_secs(60),
+    SignedDuration::from_secs(120),
+];
+/// How wrong our clock may have been when a message was queued: it is told by its key, and the time
+/// only keeps the search short.
+const CLOCK_MAY_BE_OFF: SignedDuration = SignedDuration::from_hours(24);
 /// How long nothing is sent after our token was refused.
 const REFUSED_WAIT: SignedDuration = SignedDuration::from_secs(60);
 /// The seq of the refresh of a reminder begins with this.
@@ -31,6 +39,8 @@ pub(super) const REMINDER: &str = "reminder:";
 enum Parcel {
     /// A new message.
     Post(Card),
+    /// Not wanted any more, but it may stand there already.
+    Look,
     /// A message of ours looks different now.
     Edit(MessageRef, Card),
     Home(Home),
@@ -43,6 +53,10 @@ enum Parcel {
 /// # Errors
 /// If the store fails.
 pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> {
+    #[cfg(feature = "seeded-bugs")]
+    if sabotage::is(Bug::PostThenMark) {
+        return store.transact(move |tx| tx.trust_orphans(now)).await;
+    }
     let orphans = store.transact(move |tx| tx.doubt_orphans(now)).await?;
     if orphans > 0 {
         tracing::info!(messages = orphans, "looking up what was being sent when we stopped");
@@ -57,22 +71,19 @@ pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> 
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     let rows = bot.store.transact(move |tx| tx.claim_due(now, AT_ONCE)).await?;
     let count = rows.len();
-    let mut rows = rows.into_iter();
     let mut sending = tokio::task::JoinSet::new();
-    loop {
-        while sending.len() < SIDE_BY_SIDE {
-            let Some(row) = rows.next() else { break };
-            let bot = bot.clone();
-            sending.spawn(async move { send(&bot, row, now).await });
-        }
-        match sending.join_next().await {
-            None => return Ok(count),
-            Some(done) => done??,
-        }
+    for row in rows {
+        let bot = bot.clone();
+        sending.spawn(async move { send(&bot, row, now).await });
     }
+    while let Some(done) = sending.join_next().await {
+        done??;
+    }
+    Ok(count)
 }
 
-async fn send(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
+async fn send(bot: &Bot, mut row: OutRow, now: Timestamp) -> anyhow::Result<()> {
+    let began = tokio::time::Instant::now();
     let Some((person, parcel, revision)) = pack(bot, &row, now).await? else {
         return drop_row(bot, row.id).await;
     };
@@ -83,20 +94,28 @@ async fn send(bot: &Bot, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
             Some(id) => bot.messenger.publish_home(id, &home).await.map(|()| None),
             None => return drop_row(bot, row.id).await,
         },
-        Parcel::Post(card) => post(bot, &row, &person, &card, now).await,
+        Parcel::Post(card) => post(bot, &mut row, &person, Some(&card), now).await,
+        Parcel::Look => match post(bot, &mut row, &person, None, now).await {
+            Ok(None) => return drop_row(bot, row.id).await,
+            looked => looked,
+        },
     };
     match sent {
         Ok(at) => was_sent(bot, row, at, revision, now).await,
-        Err(error) => was_not_sent(bot, row, &person, error, now).await,
+        Err(error) => {
+            let passed = SignedDuration::try_from(began.elapsed()).unwrap_or_default();
+            was_not_sent(bot, row, &person, error, now + passed).await
+        }
     }
 }
 
-/// Posts once: a row that may have arrived already is looked up first.
+/// Posts once: a row that may have arrived already is looked up first. `None` if it never arrived
+/// and there is no card any more.
 async fn post(
     bot: &Bot,
-    row: &OutRow,
+    row: &mut OutRow,
     person: &Person,
-    card: &Card,
+    card: Option<&Card>,
     now: Timestamp,
 ) -> Result<Option<MessageRef>, SendError> {
     let channel = match (&row.at, &person.channel, &person.chat_id) {
@@ -110,14 +129,23 @@ async fn post(
             return Err(SendError::Gone { code: "not_in_workspace".into() });
         }
     };
-    if row.uncertain {
+    if row.uncertain && !sabotage::is(Bug::NoReconcile) {
         let key = &row.delivery_key;
-        let found = bot.messenger.find(&channel, key, row.first_started_at).await?;
+        let since = row.created_at - CLOCK_MAY_BE_OFF;
+        let found = bot.messenger.find(&channel, key, since).await?;
         let last_look = LOOKS.last().is_none_or(|last| row.first_started_at + *last <= now);
         if found.is_some() || !last_look {
             return found.map_or(Err(SendError::Unknown), |at| Ok(Some(at)));
         }
+    }
+    let Some(card) = card else { return Ok(None) };
+    if row.uncertain {
         tracing::warn!(row.id, "a message never arrived; sending it again");
+        // From here on it may be on its way once more.
+        row.first_started_at = now;
+        let id = row.id;
+        let noted = bot.store.transact(move |tx| tx.begin_again(id, now)).await;
+        noted.map_err(|_| SendError::Unknown)?;
     }
     bot.messenger.post(&channel, card, &row.delivery_key).await.map(Some)
 }
@@ -153,18 +181,17 @@ async fn pack(
                 (OutKind::Prompt, Some(debrief)) => {
                     let wanted =
                         prompt::still_wanted(debrief) && row.seq == debrief.asks.to_string();
-                    // One that may stand there already is only looked for.
-                    if wanted || row.uncertain {
+                    if wanted {
                         Parcel::Post(card::prompt(tx, &rules, debrief, &person, now)?)
                     } else {
-                        Parcel::Drop
+                        unwanted(&row)
                     }
                 }
                 (OutKind::Reminder, Some(debrief)) => {
-                    if prompt::still_wanted(debrief) || row.uncertain {
+                    if prompt::still_wanted(debrief) {
                         Parcel::Post(card::reminder(debrief, &person))
                     } else {
-                        Parcel::Drop
+                        unwanted(&row)
                     }
                 }
                 (OutKind::Refresh, Some(debrief)) => match row.seq.strip_prefix(REMINDER) {
@@ -194,6 +221,11 @@ async fn pack(
             Ok(Some((person, parcel, revision)))
         })
         .await
+}
+
+/// One that may stand there already is looked for, and not sent again.
+fn unwanted(row: &OutRow) -> Parcel {
+    if row.uncertain { Parcel::Look } else { Parcel::Drop }
 }
 
 fn standing(

@@ -18,6 +18,7 @@ pub mod log;
 pub mod prompt;
 pub mod remind;
 pub mod respond;
+pub mod sabotage;
 pub mod tap;
 pub mod words;
 pub mod write;

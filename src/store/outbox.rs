@@ -170,6 +170,16 @@ impl Tx<'_> {
             .context("find orphaned messages")
     }
 
+    /// A bug on purpose: what a dead process was sending counts as not sent.
+    #[cfg(feature = "seeded-bugs")]
+    pub fn trust_orphans(&self, now: Timestamp) -> anyhow::Result<()> {
+        self.0.execute(
+            "UPDATE outbox SET state = 'queued', not_before = ?1 WHERE state = 'sending'",
+            [seconds(now)],
+        )?;
+        Ok(())
+    }
+
     /// It is visible. A row that was queued again meanwhile stays queued.
     pub fn was_sent(&self, id: i64, at: Option<&MessageRef>) -> anyhow::Result<()> {
         self.0
@@ -185,7 +195,25 @@ impl Tx<'_> {
 
     /// It was certainly not sent; try again then.
     pub fn send_later(&self, id: i64, at: Timestamp) -> anyhow::Result<()> {
-        self.finish(id, "queued", Some(at), None)
+        self.finish(id, "queued", Some(at), None)?;
+        self.0
+            .prepare_cached(
+                "UPDATE outbox SET first_started_at = NULL WHERE id = ?1 AND state = 'queued'",
+            )?
+            .execute([id])
+            .context("forget a try")?;
+        Ok(())
+    }
+
+    /// It never arrived and is about to be sent once more.
+    pub fn begin_again(&self, id: i64, now: Timestamp) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached(
+                "UPDATE outbox SET first_started_at = ?2 WHERE id = ?1 AND state = 'sending'",
+            )?
+            .execute((id, seconds(now)))
+            .context("send a message again")?;
+        Ok(())
     }
 
     /// Nobody knows whether it was sent; look then.
