@@ -31,7 +31,12 @@ pub fn wrote(
     text: &str,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let text = text.trim();
+    // Its correction was delivered first: what was meant in the end is what counts.
+    let corrected = tx.text_at(message)?.filter(|kept| kept.person == person.id);
+    if let Some(kept) = &corrected {
+        tx.discard_text(kept.id)?;
+    }
+    let text = corrected.as_ref().map_or(text, |kept| &kept.body).trim();
     if text.is_empty() {
         return Ok(());
     }
@@ -73,7 +78,11 @@ pub fn rewrote(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let kept = tx.text_at(message)?.filter(|kept| kept.person == person.id);
-    let Some(kept) = kept else { return Ok(()) };
+    let Some(kept) = kept else {
+        // The message itself may still be on its way.
+        tx.keep_text(person.id, text.trim(), message, now)?;
+        return Ok(());
+    };
     tx.rewrite_text(kept.id, text.trim())?;
     let Some(debrief) = kept.claimed_by.map(|id| tx.debrief(id)).transpose()?.flatten() else {
         return Ok(());
