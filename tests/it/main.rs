@@ -6,6 +6,7 @@ mod cli;
 mod faults;
 mod migrations;
 mod page;
+mod simulation;
 mod stories;
 mod threats;
 mod wire;
