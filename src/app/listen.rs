@@ -8,7 +8,11 @@ use tokio_util::task::TaskTracker;
 use super::beat::Waker;
 use super::metrics::{self, Metrics};
 use crate::domain::allowance::{Allowance, Verdict};
+#[cfg(feature = "seeded-bugs")]
+use crate::flows::sabotage::{self, Bug};
 use crate::flows::{Bot, follow_up, respond};
+#[cfg(feature = "seeded-bugs")]
+use crate::ports::inbound::Ack;
 use crate::ports::{Clock, Messenger};
 use crate::slack::desk::Handler;
 
@@ -41,6 +45,11 @@ pub(super) fn handler(
                 follow_ups
                     .spawn(async move { Messenger::open(&*messenger, &trigger, &modal).await })
             });
+            #[cfg(feature = "seeded-bugs")]
+            if sabotage::is(Bug::AckFirst) {
+                follow_ups.spawn(async move { respond::receive(&bot, inbound, now).await });
+                return Some(Ack::Plain);
+            }
             let kind = metrics::kind_of(&inbound.what);
             let response = match verdict {
                 Verdict::Fine => respond::receive(&bot, inbound, now).await,

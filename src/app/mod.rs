@@ -5,6 +5,7 @@
 
 pub mod beat;
 pub mod check;
+pub mod core;
 pub mod demo;
 mod ear;
 pub mod guard;
@@ -32,9 +33,9 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use self::beat::{Beats, Waker};
+use self::beat::Waker;
+use self::core::Core;
 use self::keep::Keeper;
 use self::metrics::{Metrics, Parts};
 use self::pulse::Pulse;
@@ -46,7 +47,7 @@ use crate::calendar::CalendarSettings;
 use crate::calendar::ics::IcsCalendar;
 use crate::config::secrets::{DoorKey, Secret, Secrets};
 use crate::config::{CalendarConfig, Config, SlackMode};
-use crate::flows::{Bot, Rules, deliver};
+use crate::flows::{Bot, Rules};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
 use crate::slack::desk::Handler;
@@ -89,12 +90,8 @@ pub struct Running {
     messenger: Arc<SlackMessenger>,
     identity: Identity,
     door: Arc<Door>,
-    beats: Beats,
+    core: Core,
     web: Option<Web>,
-    /// What follows acknowledgements.
-    follow_ups: TaskTracker,
-    pulse: Arc<Pulse>,
-    stopping: CancellationToken,
     at_stop: AtStop,
 }
 
@@ -150,27 +147,16 @@ impl Running {
             team_id: identity.team_id.clone(),
             tally: Arc::default(),
         };
-        deliver::doubt_orphans(&bot.store, clock.now()).await?;
         let roster = RosterFile::new(config.roster_file.clone());
-        let follow_ups = TaskTracker::new();
-        let pulse = Arc::new(Pulse::new(Arc::clone(&bot.tally)));
         let rates = Arc::new(Rates::recall(&bot.store, messenger.pace()).await?);
         let kit = Kit {
             roster,
             metrics: Arc::clone(&metrics),
-            pulse: Arc::clone(&pulse),
             keeper: Some(Keeper::new(config, &stopping)),
             rates: Some(Arc::clone(&rates)),
         };
-        let mut beats = rounds::start(&bot, &clock, kit, &stopping);
-        let handler = listen::handler(
-            bot.clone(),
-            Arc::clone(&clock),
-            follow_ups.clone(),
-            beats.waker(),
-            Arc::clone(&metrics),
-        );
-        let door = Arc::new(open_door(config, secrets, &messenger, handler, &clock).await?);
+        let mut core = Core::start_with(&bot, &clock, kit, stopping.clone()).await?;
+        let door = Arc::new(open_door(config, secrets, &messenger, core.handler(), &clock).await?);
         if let Some(web) = &web {
             let parts = Parts {
                 store: Arc::clone(&bot.store),
@@ -182,24 +168,13 @@ impl Running {
                 backup: config.backup.clone(),
                 circuit: Arc::clone(&bot.circuit),
             };
-            web.is_up(parts, Arc::clone(&pulse));
+            web.is_up(parts, core.pulse());
         }
         tokio::spawn(lookout::run(metrics, Arc::clone(&messenger), stopping.clone()));
-        ear::start(&mut beats, &bot, Us::new(&identity), &door);
+        core.listen_again(&bot, Us::new(&identity), &door);
         tracing::info!(team = %identity.team_name, "debrief is at work");
         let at_stop = AtStop { clock, rates };
-        Ok(Self {
-            bot,
-            messenger,
-            identity,
-            door,
-            beats,
-            web,
-            follow_ups,
-            pulse,
-            stopping,
-            at_stop,
-        })
+        Ok(Self { bot, messenger, identity, door, core, web, at_stop })
     }
 
     pub fn bot(&self) -> &Bot {
@@ -221,7 +196,7 @@ impl Running {
 
     /// Whether the loops go on.
     pub fn pulse(&self) -> Arc<Pulse> {
-        Arc::clone(&self.pulse)
+        self.core.pulse()
     }
 
     /// Waits until Slack refuses us for good, and says with which code.
@@ -234,18 +209,18 @@ impl Running {
     pub async fn failed(&self) -> String {
         tokio::select! {
             why = self.bot.store.failed() => format!("the store has failed: {why}"),
-            name = self.beats.died() => format!("the loop of {name} has died; this is a bug"),
+            name = self.core.died() => format!("the loop of {name} has died; this is a bug"),
         }
     }
 
     /// Wakes every loop: the clock was turned, or something else changed.
     pub fn waker(&self) -> Waker {
-        self.beats.waker()
+        self.core.waker()
     }
 
     /// Wakes the loops whenever `turned` changes, for a clock that can be turned.
     pub fn follow(&self, mut turned: watch::Receiver<u64>) {
-        let (waker, stopping) = (self.waker(), self.stopping.clone());
+        let (waker, stopping) = (self.waker(), self.core.stopping());
         tokio::spawn(async move {
             loop {
                 tokio::select! {
@@ -262,7 +237,7 @@ impl Running {
     /// Does everything that is due now, to the end, and waits for it: the tests' way of letting
     /// time pass.
     pub async fn catch_up(&self) {
-        self.beats.catch_up(&self.follow_ups).await;
+        self.core.catch_up().await;
     }
 
     /// Where Slack posts to, if it does.
@@ -290,16 +265,11 @@ impl Running {
     /// Finishes the work in hand: no more deliveries, then what follows from those taken, then the
     /// loops, then the store.
     pub async fn stop(self) {
-        let Self { bot, messenger, door, beats, web, follow_ups, stopping, at_stop, .. } = self;
+        let Self { bot, messenger, door, core, web, at_stop, .. } = self;
         door.stop().await;
-        stopping.cancel();
+        core.stopping().cancel();
         messenger.pace().stop();
-        follow_ups.close();
-        let finished = tokio::time::timeout(STOP_WITHIN, async {
-            follow_ups.wait().await;
-            beats.finished().await;
-        });
-        if finished.await.is_err() {
+        if tokio::time::timeout(STOP_WITHIN, core.stop()).await.is_err() {
             tracing::warn!("some work was cut short; it is looked up at the next start");
         }
         if let Some(web) = web {

@@ -34,12 +34,13 @@ impl RosterFile {
     /// # Errors
     /// If the store fails.
     pub async fn reload(&mut self, bot: &Bot, now: Timestamp) -> anyhow::Result<bool> {
-        let version = tokio::fs::metadata(&self.path)
-            .await
-            .and_then(|about| Ok((about.modified()?, about.len())));
+        // Not through tokio's threads: the file is small and local, and a look every half minute
+        // is over before a thread would have been woken.
+        let version =
+            std::fs::metadata(&self.path).and_then(|about| Ok((about.modified()?, about.len())));
         let text = match version {
             Ok(version) if self.applied == Some(version) => return Ok(false),
-            Ok(version) => tokio::fs::read_to_string(&self.path).await.map(|text| (version, text)),
+            Ok(version) => std::fs::read_to_string(&self.path).map(|text| (version, text)),
             Err(error) => Err(error),
         };
         let (version, text) = match text {

@@ -30,7 +30,6 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 pub(super) struct Kit {
     pub(super) roster: RosterFile,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) pulse: Arc<Pulse>,
     /// Where nothing is kept, nothing is backed up or forgotten.
     pub(super) keeper: Option<Keeper>,
     /// Where there is a pace to remember.
@@ -42,10 +41,11 @@ pub(super) fn start(
     bot: &Bot,
     clock: &Arc<dyn Clock>,
     kit: Kit,
+    pulse: &Arc<Pulse>,
     stopping: &CancellationToken,
 ) -> Beats {
-    let Kit { roster, metrics, pulse, keeper, rates } = kit;
-    let mut beats = Beats::new(clock, &metrics, &pulse, stopping);
+    let Kit { roster, metrics, keeper, rates } = kit;
+    let mut beats = Beats::new(clock, &metrics, pulse, stopping);
     let (this, waker, roster) = (bot.clone(), beats.waker(), Arc::new(Mutex::new(roster)));
     let counted = Arc::clone(&metrics);
     beats.start(Beat::People, move |now| {

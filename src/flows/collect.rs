@@ -261,14 +261,19 @@ fn follow(
     meeting: &JudgedMeeting,
     now: Timestamp,
 ) -> anyhow::Result<()> {
+    let known_end = tx.known_end(rep.id, meeting)?;
     let id = tx.upsert_meeting(rep.id, meeting)?;
     if meeting.customer.is_none() || !rep.is_rep {
         return withdraw(tx, tally, id, now);
     }
     match tx.debrief_of(id)? {
         Some(debrief) if debrief.state == State::Asked && meeting.end > now => {
-            // It goes on, or was moved, after we asked: that question was too early.
-            if debrief.outcome.is_none() && tx.answers(debrief.id)?.is_empty() {
+            // It goes on, or was moved, after we asked: that question was too early. A meeting that
+            // only seems to lie ahead because the clock was set back is not asked about again.
+            if known_end.is_some_and(|known| known != meeting.end)
+                && debrief.outcome.is_none()
+                && tx.answers(debrief.id)?.is_empty()
+            {
                 tx.change_state(debrief.id, &[State::Asked], State::Planned)?;
                 tally.calendars.reopened.add(1);
                 tx.enqueue_again(OutKind::Refresh, debrief.id.0, "", rep.id, now)?;

@@ -25,6 +25,7 @@ pub mod prompt;
 pub mod recount;
 pub mod remind;
 pub mod respond;
+pub mod sabotage;
 pub mod tally;
 pub mod tap;
 pub mod who_saw;

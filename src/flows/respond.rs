@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::command::{self, Command};
+use super::sabotage::{self, Bug};
 use super::{Bot, Rules, form, letter, log, tap, write};
 use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::debrief::DebriefId;
@@ -193,7 +194,7 @@ fn take(
     if let (What::Submitted { form, values }, Some(person)) = (&inbound.what, &person) {
         return submitted(tx, rules, person, *form, values, inbound, now);
     }
-    if !tx.first_delivery(&inbound.keys, now)? {
+    if !is_new(tx, inbound, now)? {
         return Ok(repeated());
     }
     match &inbound.what {
@@ -211,6 +212,11 @@ fn take(
         }
     }
     Ok(plain())
+}
+
+/// Whether this is the first delivery; from here on it is known.
+fn is_new(tx: &Tx<'_>, inbound: &Inbound, now: Timestamp) -> anyhow::Result<bool> {
+    Ok(tx.first_delivery(&inbound.keys, now)? || sabotage::is(Bug::NoInboundDedup))
 }
 
 fn plain() -> Response {
@@ -438,7 +444,7 @@ fn submitted(
                 Ok(draft) => draft,
                 Err(mistakes) => return errors(mistakes),
             };
-            if !tx.first_delivery(&inbound.keys, now)? {
+            if !is_new(tx, inbound, now)? {
                 return Ok(repeated());
             }
             form::save(tx, &debrief, &draft, now)?;
@@ -461,7 +467,7 @@ fn submitted(
         }
         FormId::Log => match log::read(values, None) {
             Ok(guess) => {
-                if !tx.first_delivery(&inbound.keys, now)? {
+                if !is_new(tx, inbound, now)? {
                     return Ok(repeated());
                 }
                 let key = inbound.keys.first().map_or("", String::as_str);

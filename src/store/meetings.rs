@@ -79,6 +79,24 @@ impl Tx<'_> {
             .context("store a meeting")
     }
 
+    /// When a meeting ends as far as we knew until now.
+    pub fn known_end(
+        &self,
+        rep: PersonId,
+        meeting: &JudgedMeeting,
+    ) -> anyhow::Result<Option<Timestamp>> {
+        let end: Option<i64> = self
+            .0
+            .prepare_cached(
+                "SELECT ends_at FROM meeting
+                 WHERE rep_id = ?1 AND uid = ?2 AND original_start = ?3",
+            )?
+            .query_row((rep.0, &meeting.uid, seconds(meeting.original_start)), |row| row.get(0))
+            .optional()
+            .context("read when a meeting ends")?;
+        Ok(end.map(moment))
+    }
+
     /// Meetings from calendars that we know of and that end in the window: id by identity.
     pub fn known_meetings(
         &self,

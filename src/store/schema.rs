@@ -121,8 +121,13 @@ fn prepare(connection: &mut Connection, place: &Place, now: Timestamp) -> anyhow
     connection.busy_timeout(Duration::from_secs(2)).context("set how long to wait for others")
 }
 
+/// More statements than there are: by default sixteen are remembered, and every turn would parse them
+/// anew.
+const STATEMENTS: usize = 256;
+
 /// What every connection gets.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.execute_batch(EVERY_CONNECTION)
 }

@@ -38,6 +38,8 @@ pub(super) enum Unsent {
     NotFound,
     /// What it shows is not true any more, or could not be written down: put together anew.
     Stale,
+    /// It never arrived, and nobody wants it any more.
+    Unwanted,
     /// It never arrived, and this is no hour to send it again.
     Closed(Timestamp),
     /// It never arrived, and it is too late to send it again.
@@ -159,7 +161,12 @@ impl Unsent {
     fn error(&self) -> Option<&SendError> {
         match self {
             Self::Before(error) | Self::Looking(error, _) | Self::Sending(error) => Some(error),
-            Self::Aside | Self::NotFound | Self::Stale | Self::Closed(_) | Self::TooLate => None,
+            Self::Aside
+            | Self::NotFound
+            | Self::Unwanted
+            | Self::Stale
+            | Self::Closed(_)
+            | Self::TooLate => None,
         }
     }
 
@@ -222,6 +229,7 @@ fn decide(
             tx.doubt(row.id, doubted(row), now + SignedDuration::from_secs(1), None)
         }
         Unsent::Stale => tx.send_later(row.id, now + SignedDuration::from_secs(1)),
+        Unsent::Unwanted => tx.drop_message(row.id),
         Unsent::Closed(until) => tx.doubt(row.id, doubted(row), until, None),
         Unsent::TooLate => expire(tx, row, "deadline", now),
         Unsent::Looking(error, terms) => {

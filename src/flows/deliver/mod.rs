@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use self::fate::Unsent;
 use self::pack::{Parcel, Terms};
+use super::sabotage::{self, Bug};
 use super::{Bot, digest};
 use crate::domain::debrief::MessageRef;
 use crate::domain::person::Person;
@@ -26,6 +27,9 @@ use crate::store::outbox::{OutRow, Queue};
 /// most and may take a second or two each; the rest is slower by Slack's limits.
 const SIDE_BY_SIDE: [(Queue, usize); 4] =
     [(Queue::Posts, 32), (Queue::Edits, 4), (Queue::Homes, 4), (Queue::Aside, 4)];
+/// How wrong our clock may have been when a message was queued: it is told by its key, and the time
+/// only keeps the search short.
+const CLOCK_MAY_BE_OFF: SignedDuration = SignedDuration::from_hours(24);
 /// The seq of the refresh of a reminder begins with this.
 pub(super) const REMINDER: &str = "reminder:";
 
@@ -34,6 +38,10 @@ pub(super) const REMINDER: &str = "reminder:";
 /// # Errors
 /// If the store fails.
 pub async fn doubt_orphans(store: &Store, now: Timestamp) -> anyhow::Result<()> {
+    #[cfg(feature = "seeded-bugs")]
+    if sabotage::is(Bug::PostThenMark) {
+        return store.transact(move |tx| tx.trust_orphans(now)).await;
+    }
     let orphans = store.transact_behind(move |tx| tx.doubt_orphans(now)).await?;
     if orphans > 0 {
         tracing::info!(messages = orphans, "looking up what was being sent when we stopped");
@@ -199,8 +207,9 @@ async fn post(
         }
         (None, None) => return Err(Unsent::nobody()),
     };
-    if row.uncertain {
-        let found = bot.messenger.find(&channel, &row.delivery_key, row.first_started_at).await;
+    if row.uncertain && !sabotage::is(Bug::NoReconcile) {
+        let since = row.created_at - CLOCK_MAY_BE_OFF;
+        let found = bot.messenger.find(&channel, &row.delivery_key, since).await;
         if let Some(at) = found.map_err(|error| Unsent::Looking(error, terms))? {
             fate::count(bot, row.kind, |fates| fates.reconciled.add(1));
             return Ok(Some(at));
@@ -210,6 +219,9 @@ async fn post(
         }
         if !fate::was_last_look(row, now) {
             return Err(Unsent::NotFound);
+        }
+        if !terms.is_wanted {
+            return Err(Unsent::Unwanted);
         }
         if terms.opens > now {
             return Err(Unsent::Closed(terms.opens));

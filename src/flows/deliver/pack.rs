@@ -30,15 +30,17 @@ pub(super) enum Parcel {
     Drop,
 }
 
-/// Until when a message is worth sending a second time, and from when on.
+/// Whether a message of unknown fate is worth sending a second time, until when, and from when on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
+    pub(super) is_wanted: bool,
     pub(super) too_late: bool,
     pub(super) opens: Timestamp,
 }
 
 impl Terms {
-    pub(super) const ANY_TIME: Self = Self { too_late: false, opens: Timestamp::MIN };
+    pub(super) const ANY_TIME: Self =
+        Self { is_wanted: true, too_late: false, opens: Timestamp::MIN };
 }
 
 /// `None` if the person is gone.
@@ -66,8 +68,10 @@ pub(super) async fn pack(
                     question(tx, &rules, &row, debrief, &person, now)?
                 }
                 (OutKind::Reminder, Some(debrief)) => {
-                    if prompt::still_wanted(debrief) || row.uncertain {
-                        any_time(card::reminder(debrief, &person))
+                    let is_wanted = prompt::still_wanted(debrief);
+                    if is_wanted || row.uncertain {
+                        let terms = Terms { is_wanted, ..Terms::ANY_TIME };
+                        Parcel::Post(card::reminder(debrief, &person), terms)
                     } else {
                         Parcel::Drop
                     }
@@ -111,9 +115,10 @@ fn question(
     } else {
         rules.prompt.hours.next_open(now, &person.zone, debrief.end)
     };
+    let is_wanted = prompt::still_wanted(debrief) && row.seq == debrief.asks.to_string();
     // One that may stand there already is looked for in any case.
     if !row.uncertain {
-        if !prompt::still_wanted(debrief) || row.seq != debrief.asks.to_string() {
+        if !is_wanted {
             return Ok(Parcel::Drop);
         }
         if too_late {
@@ -124,7 +129,7 @@ fn question(
         }
     }
     let card = card::prompt(tx, rules, debrief, person, now)?;
-    Ok(Parcel::Post(card, Terms { too_late, opens }))
+    Ok(Parcel::Post(card, Terms { is_wanted, too_late, opens }))
 }
 
 fn refresh(
