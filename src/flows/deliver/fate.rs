@@ -79,6 +79,25 @@ pub(super) async fn is_unwanted(bot: &Bot, row: &OutRow) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The person is gone. Should they come back, the question waits for them.
+pub(super) async fn is_for_nobody(bot: &Bot, row: OutRow) -> anyhow::Result<()> {
+    count(bot, row.kind, |fates| fates.cancelled.add(1));
+    bot.store
+        .transact_behind(move |tx| {
+            keep_waiting(tx, &row)?;
+            tx.drop_message(row.id)
+        })
+        .await
+}
+
+/// A question that cannot be posted still waits in `/debrief` and on the Home tab.
+fn keep_waiting(tx: &Tx<'_>, row: &OutRow) -> anyhow::Result<()> {
+    if row.kind == OutKind::Prompt {
+        tx.change_state(DebriefId(row.subject), &[State::Asked], State::Held)?;
+    }
+    Ok(())
+}
+
 pub(super) async fn is_too_early(bot: &Bot, row: OutRow, until: Timestamp) -> anyhow::Result<()> {
     bot.store.transact_behind(move |tx| tx.send_later(row.id, until)).await
 }
@@ -255,10 +274,7 @@ fn decide(
             tx.drop_message(row.id)
         }
         Unsent::Before(error) | Unsent::Sending(error) => {
-            // A question that cannot be posted still waits in `/debrief` and on the Home tab.
-            if row.kind == OutKind::Prompt {
-                tx.change_state(DebriefId(row.subject), &[State::Asked], State::Held)?;
-            }
+            keep_waiting(tx, row)?;
             if let SendError::Gone { .. } = error {
                 tx.mark_unreachable(person, now)?;
             }

@@ -150,7 +150,7 @@ async fn handle(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow:
 async fn send(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     let began = Instant::now();
     let Some((person, parcel, revision)) = pack::pack(bot, &row, now).await? else {
-        return fate::is_unwanted(bot, &row).await;
+        return fate::is_for_nobody(bot, row).await;
     };
     let sent = match parcel {
         Parcel::Drop => return fate::is_unwanted(bot, &row).await,

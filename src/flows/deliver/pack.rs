@@ -52,7 +52,9 @@ pub(super) async fn pack(
     let (rules, row) = (Arc::clone(&bot.rules), row.clone());
     bot.store
         .read(move |tx| {
-            let Some(person) = tx.person(row.person)? else {
+            // Whoever left the roster or the workspace since is not written to any more.
+            let is_gone = tx.is_gone(row.person)?;
+            let Some(person) = tx.person(row.person)?.filter(|_| !is_gone) else {
                 return Ok(None);
             };
             let debrief = match row.kind {

@@ -372,5 +372,7 @@ async fn f44_another_workspace_gets_nothing() {
     // A guest of this workspace is told that it is not for them, and nothing else.
     let told = world.command("U0GUEST", "/debrief history @maya").await;
     assert_eq!(told, "You are not on debrief's roster. Ask whoever runs it to add you.");
-    assert_eq!(count(&world, "access_log"), 0);
+    let refused = count(&world, "audit WHERE action = 'entry' AND result = 'refused'");
+    assert!(refused > 0, "it is in the audit log");
+    assert_eq!(count(&world, "audit WHERE action = 'history' AND result = 'done'"), 0);
 }

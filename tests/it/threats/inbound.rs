@@ -321,12 +321,12 @@ async fn s10_an_inactive_account_is_left_alone_and_an_inactive_token_waits() {
     for _ in 0..5 {
         world.pass(SignedDuration::from_mins(2)).await;
     }
-    assert_eq!(world.playground.calls("chat.postMessage").len(), 1, "no retries");
+    assert!(world.conversation(MAYA).is_empty(), "no retries");
 
-    // If Slack says the same of the person's profile, it is our own token.
+    // If Slack says the same when we ask who we are, it is our own token.
     let world = World::new(&[acme()]).await;
     world.playground.fault("chat.postMessage", inactive());
-    world.playground.fault("users.info", inactive());
+    world.playground.fault("auth.test", inactive());
     world.turn_to("2026-03-10T14:50").await;
     for _ in 0..2 {
         world.pass(SignedDuration::from_secs(61)).await;

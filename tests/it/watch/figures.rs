@@ -133,7 +133,9 @@ async fn calendars_are_counted_by_how_they_are() {
     assert!(page.value("debrief_calendar_sync_age_seconds") >= 1800.0);
     let failed = "debrief_calendar_sync_total{provider=\"ics\",result=\"failed\"}";
     assert!(page.value(failed) >= 1.0);
+    // That everything is gone is believed at the second reading.
     world.set_calendar("maya.ics", &[]);
+    world.pass(SignedDuration::from_mins(6)).await;
     world.pass(SignedDuration::from_mins(6)).await;
     let page = scrape(&world).await;
     assert!(is(page.value("debrief_calendar_events_changed_total{kind=\"withdrawn\"}"), 1.0));

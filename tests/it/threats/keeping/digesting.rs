@@ -4,7 +4,7 @@ use debrief::domain::roster;
 use debrief::playground::faults::Fault;
 use debrief::ports::Clock;
 
-use super::{audit, person};
+use super::{audit, beside, person};
 use crate::world::{LEO, MAYA, NINA, ROSTER, TOM, World, local};
 
 async fn answered() -> World {
@@ -37,6 +37,9 @@ async fn s09_a_manager_changed_between_queueing_and_posting_gets_nothing() {
 #[tokio::test]
 async fn s09_a_digest_that_waited_shows_what_is_true_when_it_is_posted() {
     let world = answered().await;
+    // His conversation is not open, and Slack asks to open it later.
+    let closed = "UPDATE person SET channel = NULL, open_at = 4000000000 WHERE chat_id = ?1";
+    assert_eq!(beside(&world).execute(closed, [LEO]).unwrap(), 1);
     world.playground.fault("conversations.open", Fault::RateLimited(30));
     world.turn_to("2026-03-16T08:00").await;
     // Only Maya moves: Leo's digest is about Tom alone.
