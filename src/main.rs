@@ -109,7 +109,7 @@ enum Command {
         #[arg(value_name = "FILE")]
         from: PathBuf,
     },
-    /// What came from Slack and could not be understood (see retention.dead_letters).
+    /// What came from Slack and could not be understood.
     DeadLetters {
         #[command(subcommand)]
         what: Letters,

@@ -3,7 +3,7 @@
 //! Apart, so that looking people up (Slack allows fifty a minute), a slow calendar or a backup delays
 //! no question, and a rush of messages delays no plan. Each reads the clock once a unit of work and
 //! sleeps until it is woken, until something is due, or for half a minute. What is done in a turn
-//! stands in [`super::rounds`].
+//! stands in `rounds`.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -84,7 +84,11 @@ pub(super) fn start(
         });
     }
     let this = bot.clone();
-    beats.start(Beat::Store, move |_| look_after(this.clone()));
+    beats.start(Beat::Store, move |_| {
+        // Half a minute is soon enough to see that somebody took the store away.
+        this.store.look_after();
+        std::future::ready(Ok(None))
+    });
     beats
 }
 
@@ -194,10 +198,4 @@ impl Sender {
             None => Ok(()),
         }
     }
-}
-
-/// Half a minute is soon enough to see that somebody took the store away.
-async fn look_after(bot: Bot) -> anyhow::Result<Option<Timestamp>> {
-    bot.store.look_after();
-    Ok(None)
 }

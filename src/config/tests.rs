@@ -78,7 +78,7 @@ fn values_are_read_in_all_their_forms() {
 }
 
 #[test]
-fn unknown_names_suggest_the_known() {
+fn f43_unknown_names_suggest_the_known() {
     check(&[
         ("[prompt]\n\ndealy = \"5m\"", "3: prompt.dealy: unknown key; did you mean prompt.delay?"),
         ("[prompt]\nlisten = \"off\"", "2: prompt.listen: unknown key; did you mean slack.listen?"),
@@ -169,7 +169,7 @@ fn wrong_types_and_broken_files_are_shown_in_place() {
 }
 
 #[test]
-fn impossible_times_say_what_to_write() {
+fn f43_impossible_times_say_what_to_write() {
     let duration = "is not a duration; write 90s, 5m or 24h";
     for bad in ["5 minutes", "", "5", "m", "-5m", "+5m", "1h30m", "99999999999s", "5ü"] {
         assert_eq!(

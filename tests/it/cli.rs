@@ -45,7 +45,7 @@ pub(crate) async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, S
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_is_one_line_and_exit_code_2() {
+async fn f43_a_wrong_configuration_is_one_line_and_exit_code_2() {
     let world = World::asleep(&[], "[prompt]\ndelay = \"5 minutes\"\n").await;
     let (code, said) = beside(&world, &["check"]).await;
     insta::assert_snapshot!(said, @r#"debrief: config/debrief.toml:12: prompt.delay: "5 minutes" is not a duration; write 90s, 5m or 24h"#);

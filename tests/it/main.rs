@@ -10,6 +10,7 @@ mod litestream;
 mod migrations;
 mod page;
 mod power;
+mod promises;
 mod simulation;
 mod stories;
 mod threats;

@@ -51,7 +51,8 @@ fn rows() -> Vec<(String, Vec<String>)> {
 fn every_promise_has_a_row_and_every_row_a_test_or_a_reason() {
     let rows = rows();
     let known: BTreeSet<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
-    let wanted = (1..=FAULTS).map(|n| format!("F{n}")).chain((1..=THREATS).map(|n| format!("S{n}")));
+    let wanted =
+        (1..=FAULTS).map(|n| format!("F{n}")).chain((1..=THREATS).map(|n| format!("S{n}")));
     for id in wanted {
         assert!(known.contains(id.as_str()), "docs/promises.md has no row {id}");
     }

@@ -2,8 +2,8 @@
 //!
 //! Read from loose JSON and never refused: Slack adds fields and kinds at will, and one delivery
 //! that we do not understand must neither hurt nor get lost. What we understand and do not need
-//! becomes [`What::Nothing`]; what we cannot read, [`What::Unreadable`]. [`read`] takes a frame of
-//! the socket, [`read_body`] the body of a signed request; both end in [`understand`], so the doors
+//! becomes [`What::Nothing`]; what we cannot read, [`What::Unreadable`]. `read` takes a frame of
+//! the socket, `read_body` the body of a signed request; both end in `understand`, so the doors
 //! differ in their wrapping alone.
 
 mod event;

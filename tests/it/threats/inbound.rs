@@ -472,7 +472,7 @@ async fn read_until(log: &mut Log, mark: &str) -> String {
         }
         panic!("it ended before {mark:?}");
     };
-    tokio::time::timeout(Duration::from_secs(60), reading).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), reading).await.unwrap();
     seen
 }
 

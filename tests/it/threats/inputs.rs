@@ -484,3 +484,31 @@ fn s14_no_answer_title_address_or_token_is_ever_logged() {
         lines.filter(|line| secrets.iter().any(|secret| line.contains(secret))).collect();
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
+
+/// `.ci/run` has cargo-deny look at licences and bans, too; this holds on every machine.
+#[test]
+fn s17_everything_that_is_built_in_has_one_source_and_a_checksum() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lock = std::fs::read_to_string(root.join("Cargo.lock")).unwrap();
+    let value = |package: &str, key: &str| {
+        let line = package.lines().find_map(|line| line.strip_prefix(&format!("{key} = ")));
+        line.map(|value| value.trim_matches('"').to_owned())
+    };
+    let mut sources = std::collections::BTreeSet::new();
+    let packages: Vec<&str> = lock.split("[[package]]").skip(1).collect();
+    assert!(packages.len() > 100, "the lock file is not read as it should be");
+    for package in packages {
+        let name = value(package, "name").unwrap();
+        if name != "debrief" {
+            let checksum = value(package, "checksum");
+            assert!(checksum.is_some_and(|sum| sum.len() == 64), "{name} has no checksum");
+            sources.insert(value(package, "source").unwrap());
+        }
+    }
+    assert_eq!(sources.len(), 1, "{sources:?}");
+    assert!(sources.iter().all(|source| source.starts_with("registry+")), "{sources:?}");
+    let rules = std::fs::read_to_string(root.join(".deny.toml")).unwrap();
+    for rule in ["unknown-registry = \"deny\"", "unknown-git = \"deny\"", "wildcards = \"deny\""] {
+        assert!(rules.contains(rule), ".deny.toml does not say {rule}");
+    }
+}
