@@ -55,6 +55,7 @@ pub(super) struct World {
     folder: TempDir,
     life: Mutex<Option<Life>>,
     dying: Notify,
+    calm: Notify,
     processes: AtomicU32,
     births: Mutex<BTreeMap<u32, Timestamp>>,
     deaths: Mutex<BTreeMap<u32, Timestamp>>,
@@ -80,6 +81,7 @@ impl World {
             folder: folder(),
             life: Mutex::default(),
             dying: Notify::new(),
+            calm: Notify::new(),
             processes: AtomicU32::new(0),
             births: Mutex::default(),
             deaths: Mutex::default(),
@@ -190,6 +192,12 @@ impl World {
     pub(super) fn end_faults(&self) {
         self.note("no more faults");
         self.faults.store(false, Ordering::SeqCst);
+        self.calm.notify_waiters();
+    }
+
+    /// Waits for the faults to end.
+    pub(super) async fn calmed(&self) {
+        self.calm.notified().await;
     }
 
     pub(super) fn has_people(&self) -> bool {
