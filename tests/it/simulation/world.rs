@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) people: People,
     pub(super) config: Config,
     began: Instant,
+    /// When the first day began, in UTC.
+    midnight: Timestamp,
     /// How many seconds the bot's clock is ahead of the true time.
     skew: AtomicI64,
     faults: AtomicBool,
@@ -76,6 +78,7 @@ impl World {
             people: People::default(),
             config: config(&plan.config),
             began: Instant::now(),
+            midnight: plan.first_day.to_zoned(TimeZone::UTC).unwrap().timestamp(),
             skew: AtomicI64::new(0),
             faults: AtomicBool::new(plan.faults),
             folder: folder(),
@@ -122,16 +125,12 @@ impl World {
     /// True time: what Slack and the calendars go by.
     pub(super) fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
-        self.midnight() + passed
+        self.midnight + passed
     }
 
     /// So many hours after the first day began, in UTC.
     pub(super) fn hour(&self, hours: i64) -> Timestamp {
-        self.midnight() + SignedDuration::from_hours(hours)
-    }
-
-    fn midnight(&self) -> Timestamp {
-        self.plan.first_day.to_zoned(TimeZone::UTC).unwrap().timestamp()
+        self.midnight + SignedDuration::from_hours(hours)
     }
 
     /// What the bot's clock shows.
