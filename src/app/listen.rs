@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use super::beat::Waker;
 use super::metrics::{self, Metrics};
 use crate::domain::allowance::{Allowance, Verdict};
+use crate::flows::respond::Then;
 #[cfg(feature = "seeded-bugs")]
 use crate::flows::sabotage::{self, Bug};
 use crate::flows::{Bot, follow_up, respond};
@@ -57,6 +58,10 @@ pub(super) fn handler(
                 Verdict::Silence => respond::nothing(),
             };
             metrics.acknowledged(kind, response.taken, began.elapsed());
+            if matches!(response.then, Then::Nothing) && opening.is_none() {
+                waker.deliver();
+                return response.ack;
+            }
             follow_ups.spawn(async move {
                 if let Err(error) = follow_up::run(&bot, response.then, opening, now).await {
                     tracing::error!(error = format!("{error:#}"), "could not follow up");

@@ -9,8 +9,11 @@
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
 
 use crate::config::LogFormat;
 
@@ -19,13 +22,12 @@ use crate::config::LogFormat;
 /// # Errors
 /// If `level` is none.
 pub fn start(format: LogFormat, level: &str) -> anyhow::Result<()> {
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(filter(level))?)
-        .with_writer(Scrubbing(io::stderr));
-    match format {
-        LogFormat::Json => subscriber.json().init(),
-        LogFormat::Human => subscriber.with_ansi(io::stderr().is_terminal()).init(),
-    }
+    let lines = fmt::layer().with_writer(Scrubbing(io::stderr));
+    let lines = match format {
+        LogFormat::Json => lines.json().boxed(),
+        LogFormat::Human => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+    };
+    registry().with(lines.with_filter(filter(level).parse::<Targets>()?)).init();
     Ok(())
 }
 

@@ -25,6 +25,8 @@ use crate::ports::Clock;
 
 /// While messages are under way, how often we look for others that have become due.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// The same when something was queued: many answers in a moment cause one look, not one each.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// What the rounds need besides the bot.
 pub(super) struct Kit {
@@ -186,10 +188,15 @@ impl Sender {
                 biased;
                 done = under_way.next() => done.transpose()?.unwrap_or_default(),
                 () = self.stopping.cancelled(), if !is_over => {}
-                () = self.waker.woken(Beat::Deliveries) => {}
+                () = self.woken() => {}
                 () = tokio::time::sleep(LOOK_AROUND) => {}
             }
         }
+    }
+
+    async fn woken(&self) {
+        self.waker.woken(Beat::Deliveries).await;
+        tokio::time::sleep(BREATH).await;
     }
 
     async fn keep_rates(&self) -> anyhow::Result<()> {

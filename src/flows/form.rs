@@ -311,12 +311,17 @@ fn read_rule(
 /// If the store fails.
 pub fn save(tx: &Tx<'_>, debrief: &Debrief, draft: &Draft, now: Timestamp) -> anyhow::Result<()> {
     let (id, rep) = (debrief.id, debrief.rep);
-    tx.set_lock(id, draft.lock == Lock::OnlyMe)?;
-    tap::ended(tx, debrief, draft.outcome, now)?;
+    if (draft.lock == Lock::OnlyMe) != debrief.locked {
+        tx.set_lock(id, draft.lock == Lock::OnlyMe)?;
+    }
     let Some(reflect) = &draft.reflect else {
-        return Ok(());
+        return tap::ended(tx, debrief, draft.outcome, now);
     };
-    tx.set_next_step(id, draft.by)?;
+    tap::ended_unseen(tx, debrief, draft.outcome, now)?;
+    if draft.by.is_some() {
+        // Another ending has cleared it.
+        tx.set_next_step(id, draft.by)?;
+    }
     tx.write_answer(id, rep, Slot::Reflect, reflect, now)?;
     if let Some((cue, action)) = &draft.rule {
         for (slot, question, body) in [(Slot::Cue, "cue", cue), (Slot::Action, "action", action)] {

@@ -21,6 +21,20 @@ pub fn ended(
     outcome: Outcome,
     now: Timestamp,
 ) -> anyhow::Result<()> {
+    ended_unseen(tx, debrief, outcome, now)?;
+    refresh_everywhere(tx, debrief, now)
+}
+
+/// The same as part of more, after which everything is brought up to date once.
+///
+/// # Errors
+/// If the store fails.
+pub fn ended_unseen(
+    tx: &Tx<'_>,
+    debrief: &Debrief,
+    outcome: Outcome,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let answer = Answer { question: "ended".into(), body: outcome.as_str().into() };
     tx.write_answer(debrief.id, debrief.rep, Slot::Ended, &answer, now)?;
     tx.set_outcome(debrief.id, outcome)?;
@@ -31,7 +45,7 @@ pub fn ended(
     } else {
         tx.first_word_at(debrief.id, now)?;
     }
-    refresh_everywhere(tx, debrief, now)
+    Ok(())
 }
 
 /// The one text, from a modal or a plain reply.

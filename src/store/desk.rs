@@ -221,14 +221,21 @@ fn in_savepoint<T>(
     connection: &Connection,
     work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    connection.execute_batch("SAVEPOINT job").context("begin a job")?;
+    run(connection, "SAVEPOINT job").context("begin a job")?;
     let result = catch_unwind(AssertUnwindSafe(|| work(&Tx(connection))))
         .unwrap_or_else(|_| Err(anyhow!("a write panicked; this is a bug")));
     if connection.is_autocommit() {
         // The error was such that SQLite has rolled everything back already.
         return result.and_then(|_| Err(anyhow!("the transaction was given up")));
     }
-    let ending = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
-    connection.execute_batch(ending).context("end a job")?;
+    if result.is_err() {
+        run(connection, "ROLLBACK TO job").context("undo a job")?;
+    }
+    run(connection, "RELEASE job").context("end a job")?;
     result
+}
+
+/// What is done for every job is not parsed for each.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }

@@ -43,6 +43,22 @@ pub struct HistoryEntry {
     pub withheld: bool,
 }
 
+/// A word of a search.
+#[derive(Debug, Clone, Copy)]
+enum Word<'w> {
+    Whole(&'w str),
+    /// What words begin with: "negotiat" is in "negotiation".
+    Beginning(&'w str),
+}
+
+impl<'w> Word<'w> {
+    fn text(self) -> &'w str {
+        match self {
+            Self::Whole(text) | Self::Beginning(text) => text,
+        }
+    }
+}
+
 impl Tx<'_> {
     /// Newest first, at most `most`. `open_taps` names the taps a manager may see.
     pub fn history(
@@ -55,9 +71,42 @@ impl Tx<'_> {
         if !may_see(scope.viewer, Item::Ending, Lock::Open) {
             return Ok(Vec::new());
         }
-        let locked_words = may_see(scope.viewer, Item::Words, Lock::OnlyMe);
+        let words = self.as_found(scope, filter)?;
+        self.matching(scope, filter, match_expression(scope.rep, &words), most)?
+            .into_iter()
+            .map(|debrief| self.as_seen_by(scope.viewer, debrief, open_taps))
+            .collect::<anyhow::Result<_>>()
+            .context("read a history")
+    }
+
+    /// A word that stands somewhere in what the viewer may read is looked for as it is, any other
+    /// one as the beginning of words: the index has to gather all words that begin alike, of
+    /// everybody, which for a common one takes longer than anybody wants to wait. It is the same on
+    /// every page.
+    fn as_found<'f>(
+        &self,
+        scope: HistoryScope,
+        filter: &'f HistoryFilter,
+    ) -> anyhow::Result<Vec<Word<'f>>> {
+        let anywhere = HistoryFilter { before: None, ..filter.clone() };
+        let as_found = |word: &'f String| {
+            let whole = match_expression(scope.rep, &[Word::Whole(word)]);
+            let is_there = !self.matching(scope, &anywhere, whole, 1)?.is_empty();
+            Ok(if is_there { Word::Whole(word) } else { Word::Beginning(word) })
+        };
+        filter.words.iter().map(as_found).collect()
+    }
+
+    /// The debriefs that the viewer may see, with an answer that matches the expression `words`.
+    fn matching(
+        &self,
+        scope: HistoryScope,
+        filter: &HistoryFilter,
+        words: Option<String>,
+        most: u32,
+    ) -> anyhow::Result<Vec<Debrief>> {
         let account = filter.account.as_deref().map(like_pattern);
-        let debriefs = self.debriefs(
+        self.debriefs(
             "WHERE debrief.rep_id = :rep AND answered_at IS NOT NULL
                AND answered_at >= :from AND answered_at >= :since
                AND (:before IS NULL OR (answered_at, debrief.id) <
@@ -75,16 +124,11 @@ impl Tx<'_> {
                 ":since": filter.since.map_or(i64::MIN, seconds),
                 ":before": filter.before.map(|id| id.0),
                 ":account": account,
-                ":words": match_expression(scope.rep, &filter.words),
-                ":all": locked_words,
+                ":words": words,
+                ":all": may_see(scope.viewer, Item::Words, Lock::OnlyMe),
                 ":most": most,
             },
-        )?;
-        debriefs
-            .into_iter()
-            .map(|debrief| self.as_seen_by(scope.viewer, debrief, open_taps))
-            .collect::<anyhow::Result<_>>()
-            .context("read a history")
+        )
     }
 
     /// Leaves out what `viewer` may not see of one debrief.
@@ -123,12 +167,15 @@ fn like_pattern(text: &str) -> String {
 
 /// An FTS5 expression in which the rep's scope is a token of its own and every word of the user is
 /// quoted, so that nothing they type is syntax.
-fn match_expression(rep: PersonId, words: &[String]) -> Option<String> {
+fn match_expression(rep: PersonId, words: &[Word<'_>]) -> Option<String> {
     let quoted: Vec<String> = words
         .iter()
-        .map(|word| word.replace('"', "\"\"").replace('\0', ""))
-        .filter(|word| word.chars().any(char::is_alphanumeric))
-        .map(|word| format!("body : \"{word}\" *"))
+        .filter(|word| word.text().chars().any(char::is_alphanumeric))
+        .map(|word| {
+            let text = word.text().replace('"', "\"\"").replace('\0', "");
+            let rest = if matches!(word, Word::Whole(_)) { "" } else { " *" };
+            format!("body : \"{text}\"{rest}")
+        })
         .collect();
     if quoted.is_empty() {
         // Words without a letter match nothing, unlike no words at all.
@@ -143,13 +190,13 @@ mod tests {
 
     #[test]
     fn nothing_a_user_types_is_search_syntax() {
-        let words = vec!["scope:r2\" OR \"x".to_owned(), "price".to_owned()];
+        let words = [Word::Beginning("scope:r2\" OR \"x"), Word::Whole("price\" *")];
         assert_eq!(
             match_expression(PersonId(1), &words).unwrap(),
-            "scope : \"r1\" AND body : \"scope:r2\"\" OR \"\"x\" * AND body : \"price\" *"
+            "scope : \"r1\" AND body : \"scope:r2\"\" OR \"\"x\" * AND body : \"price\"\" *\""
         );
         assert_eq!(match_expression(PersonId(1), &[]), None);
-        assert!(match_expression(PersonId(1), &["--".to_owned()]).unwrap().contains("nobody"));
+        assert!(match_expression(PersonId(1), &[Word::Whole("--")]).unwrap().contains("nobody"));
     }
 
     #[test]

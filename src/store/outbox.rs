@@ -145,16 +145,28 @@ impl Tx<'_> {
         body: &str,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        self.put("ON CONFLICT DO NOTHING", (kind, subject, seq), person, body, now)
+    }
+
+    /// `otherwise` says what happens to a row that is there already.
+    fn put(
+        &self,
+        otherwise: &str,
+        (kind, subject, seq): (OutKind, i64, &str),
+        person: PersonId,
+        body: &str,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         self.0
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "INSERT INTO outbox (delivery_key, kind, subject, seq, person_id, body, state,
                     created_at, not_before, lane)
                  SELECT key || '-' || :kind || '-' || :subject || '-' || :seq, :kind, :subject,
                     :seq, :person, :body, 'queued', :now, :now, :lane
                  FROM installation
                  WHERE true
-                 ON CONFLICT DO NOTHING",
-            )?
+                 {otherwise}"
+            ))?
             .execute(named_params! {
                 ":kind": kind.as_str(), ":subject": subject, ":seq": seq, ":person": person.0,
                 ":body": body, ":now": seconds(now), ":lane": kind.lane(),
@@ -184,16 +196,15 @@ impl Tx<'_> {
         person: PersonId,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        self.enqueue(kind, subject, seq, person, "", now)?;
-        self.0
-            .prepare_cached(
-                "UPDATE outbox SET state = 'queued', not_before = ?4, attempts = 0, created_at = ?4
-                 WHERE kind = ?1 AND subject = ?2 AND seq = ?3
-                   AND state NOT IN ('queued', 'uncertain')",
-            )?
-            .execute((kind.as_str(), subject, seq, seconds(now)))
-            .context("queue an update")?;
-        Ok(())
+        self.put(
+            "ON CONFLICT DO UPDATE SET state = 'queued', not_before = :now, attempts = 0,
+                created_at = :now
+             WHERE state NOT IN ('queued', 'uncertain')",
+            (kind, subject, seq),
+            person,
+            "",
+            now,
+        )
     }
 
     /// Claims up to `most` rows of a queue that are due, in the order in which they go.

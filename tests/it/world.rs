@@ -19,6 +19,10 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
 
 pub(crate) const MAYA: &str = "U0MAYA";
 pub(crate) const TOM: &str = "U0TOM";
@@ -121,9 +125,9 @@ fn log_if_searched() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         if std::env::var_os(SEARCHED).is_some() {
-            let filter = debrief::app::log::filter("trace");
-            let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-            subscriber.with_writer(std::io::stderr).init();
+            let filter: Targets = debrief::app::log::filter("trace").parse().unwrap();
+            let lines = fmt::layer().with_ansi(false).with_writer(std::io::stderr);
+            tracing_subscriber::registry().with(lines.with_filter(filter)).init();
         }
     });
 }

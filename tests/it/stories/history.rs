@@ -33,6 +33,8 @@ pub(super) async fn a_rep_reads_all_of_their_own() {
     let found = world.command(MAYA, "/debrief history price").await;
     assert!(found.contains("Acme") && !found.contains("Birk") && !found.contains("Corvo"));
     assert!(world.command(MAYA, "/debrief history cafe").await.contains("Birk"));
+    let found = world.command(MAYA, "/debrief history forg price").await;
+    assert!(found.contains("Acme"), "the beginning of a word is enough: {found}");
     assert!(world.command(MAYA, "/debrief history account:bir").await.contains("Birk"));
     assert!(
         !world.command(MAYA, "/debrief history since:1h account:acme").await.contains("[Edit]")

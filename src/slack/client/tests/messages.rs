@@ -1,5 +1,9 @@
 //! Messages: sent once, shown somehow, found again.
 
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+
 use super::*;
 use crate::ports::outbound::{Chart, DigestCard, DigestSection, Note};
 use crate::slack::loopback::Request;
@@ -246,10 +250,9 @@ impl std::io::Write for Log {
 async fn nothing_that_people_wrote_is_logged() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("trace,slack_morphism=off")
-        .with_writer(move || writer.clone())
-        .finish();
+    let filter: Targets = "trace,slack_morphism=off".parse().unwrap();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone());
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter));
     let guard = tracing::subscriber::set_default(subscriber);
     // With only one, other tests' threads would switch events off for this one, too.
     let _second = tracing::Dispatch::new(tracing_subscriber::registry());

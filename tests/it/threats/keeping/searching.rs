@@ -237,3 +237,29 @@ fn looked_up(
         .collect();
     (accounts, read)
 }
+
+#[test]
+fn s15_a_word_is_looked_for_alike_on_every_page_and_unmoved_by_what_is_locked() {
+    in_store(|tx| {
+        tx.apply_roster(&[entry(0, None, false), entry(1, Some(0), false)], start()).unwrap();
+        let rep = id(tx, 1);
+        let at = |hours| start() + SignedDuration::from_hours(hours);
+        debriefed(tx, rep, "Older", "Hold the prices back", Lock::Open, at(0)).unwrap();
+        debriefed(tx, rep, "Newer", "Ask for the price", Lock::OnlyMe, at(1)).unwrap();
+        let found = |viewer, words: &[&str], before| -> Vec<_> {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            let filter = HistoryFilter { words, before, ..HistoryFilter::default() };
+            let scope = HistoryScope { rep, viewer, from: None };
+            let found = tx.history(scope, &filter, &[], 10).unwrap();
+            found.into_iter().map(|entry| (entry.debrief.account, entry.debrief.id)).collect()
+        };
+        let own = found(Viewer::Rep, &["price"], None);
+        assert_eq!(own.len(), 1, "the word itself, as it is there");
+        assert_eq!(own[0].0, "Newer");
+        assert_eq!(found(Viewer::Rep, &["price"], Some(own[0].1)), [], "nor on the next page");
+        assert_eq!(found(Viewer::Rep, &["pric"], None).len(), 2, "both begin so");
+        assert_eq!(found(Viewer::Rep, &["hol", "prices"], None)[0].0, "Older");
+        // To the manager, what is locked is not there: their word is a beginning.
+        assert_eq!(found(Viewer::DirectManager, &["price"], None)[0].0, "Older");
+    });
+}
