@@ -94,7 +94,8 @@ pub fn remove_old_copies(path: &Path, before: Timestamp) -> anyhow::Result<usize
     {
         let entry = entry.context("read the store's folder")?;
         let file = entry.file_name().to_string_lossy().into_owned();
-        let is_migration = file.starts_with("pre-v") && file.ends_with(".db");
+        let is_database = entry.path().extension().is_some_and(|ending| ending == "db");
+        let is_migration = file.starts_with("pre-v") && is_database;
         let is_aside = file.starts_with(&format!("{name}.before-restore-"));
         let written = entry.metadata().and_then(|about| about.modified()).ok();
         let written = written.and_then(|at| Timestamp::try_from(at).ok());
