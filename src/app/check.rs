@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use super::keep::backup_status;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, ConfigError};
-use crate::domain::roster::{self, CalendarSource, Roster, RosterEntry};
+use crate::domain::roster::source::CalendarSource;
+use crate::domain::roster::{self, Roster, RosterEntry};
 use crate::flows::collect::BROKEN_AFTER;
 use crate::ports::{Calendar, CalendarRequest, Messenger, SendError};
 use crate::slack::pace::Pace;
@@ -84,7 +85,7 @@ fn check_roster(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Rost
         "{file}: {} people, {} reps, {} calendars",
         roster.people.len(),
         count(|row| row.roles.rep),
-        count(|row| row.calendar.is_some()),
+        count(|row| !row.calendars.is_empty()),
     );
     report.good("roster", &found)?;
     Ok(roster)
@@ -224,7 +225,7 @@ async fn check_calendars(
     let mut waiting = roster
         .people
         .iter()
-        .filter_map(|row| Some((row.email.clone(), row.calendar.clone()?)))
+        .flat_map(|row| row.calendars.iter().map(|calendar| (row.email.clone(), calendar.clone())))
         .collect::<Vec<_>>()
         .into_iter();
     let mut reading = JoinSet::new();
@@ -235,7 +236,10 @@ async fn check_calendars(
                 break;
             };
             let calendar = Arc::clone(&calendar);
-            reading.spawn(async move { (email, read(&*calendar, source, now).await) });
+            reading.spawn(async move {
+                let found = read(&*calendar, source, &email, now).await;
+                (email, found)
+            });
         }
         match reading.join_next().await {
             None => break,
@@ -270,10 +274,12 @@ fn remembered(feed: &FeedHealth) -> String {
 async fn read(
     calendar: &dyn Calendar,
     source: CalendarSource,
+    email: &str,
     now: Timestamp,
 ) -> Result<String, String> {
     let window = (now, now + SignedDuration::from_hours(7 * 24));
-    let request = CalendarRequest { source, zone: TimeZone::UTC, window, known: None };
+    let (email, zone) = (email.to_owned(), TimeZone::UTC);
+    let request = CalendarRequest { source, email, zone, window, known: None };
     let reading = calendar.read(&request).await.map_err(|error| error.reason)?;
     let meetings = reading.occurrences.len();
     let warnings = match reading.warnings.as_slice() {

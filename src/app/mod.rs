@@ -44,7 +44,7 @@ use self::roster::RosterFile;
 use self::rounds::Kit;
 use self::web::Web;
 use crate::calendar::CalendarSettings;
-use crate::calendar::ics::IcsCalendar;
+use crate::calendar::providers::Calendars;
 use crate::config::secrets::{DoorKey, Secret, Secrets};
 use crate::config::{CalendarConfig, Config, SlackMode};
 use crate::flows::{Bot, Rules};
@@ -330,10 +330,10 @@ async fn open_door(
     })
 }
 
-fn calendar(config: &Config) -> anyhow::Result<IcsCalendar> {
+fn calendar(config: &Config) -> anyhow::Result<Calendars> {
     let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
         &config.calendar;
-    IcsCalendar::new(&CalendarSettings {
+    Calendars::new(&CalendarSettings {
         timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
         max_bytes: *max_bytes,
         allow_private: *allow_private,

@@ -30,7 +30,7 @@ pub async fn explain(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let entry = on_roster(config, rep)?;
-    let Some(source) = entry.calendar.clone() else {
+    let Some(source) = entry.calendars.first().cloned() else {
         bail!("{rep} has no calendar in {}", config.roster_file.display());
     };
     let (known, chat_zone) = known(&config.store_path, &entry.email)?;

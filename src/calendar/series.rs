@@ -242,6 +242,8 @@ impl Family {
             private: details.is_private,
             free: details.is_free,
             recurring,
+            nature: details.nature,
+            sequence: details.sequence,
             organizer: details.organizer.clone(),
             attendees: details.attendees.clone(),
             link: details.link.clone(),

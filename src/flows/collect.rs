@@ -14,7 +14,7 @@ use super::tally::Tally;
 use crate::domain::debrief::{PromptRules, State, ask_at};
 use crate::domain::meeting::{Occurrence, Verdict, guests, judge};
 use crate::domain::person::Person;
-use crate::domain::roster::CalendarSource;
+use crate::domain::roster::source::CalendarSource;
 use crate::ports::{CalendarError, CalendarRead, CalendarRequest, FeedState, Trouble};
 use crate::store::Tx;
 use crate::store::feeds::Feed;
@@ -73,7 +73,8 @@ pub async fn refresh(
     };
     let window = window(now);
     let known = known_state(&feed);
-    let request = CalendarRequest { source, zone: rep.zone.clone(), window, known };
+    let request =
+        CalendarRequest { source, email: rep.email.clone(), zone: rep.zone.clone(), window, known };
     let began = Instant::now();
     let reading = bot.calendar.read(&request).await;
     let counted = &bot.tally.calendars;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{Rules, words};
 use crate::domain::debrief::{State, ask_at};
 use crate::domain::meeting::{Guess, Occurrence, Response, Verdict, judge};
-use crate::domain::roster::CalendarSource;
+use crate::domain::roster::source::CalendarSource;
 use crate::ports::{Calendar, CalendarRequest, FeedState};
 use crate::store::Tx;
 
@@ -102,6 +102,7 @@ pub async fn day(
     let window = (midnight(date.saturating_sub(1.day())), midnight(date.saturating_add(3.days())));
     let request = CalendarRequest {
         source: subject.source.clone(),
+        email: subject.email.clone(),
         zone: subject.zone.clone(),
         window,
         known: subject.known.feed.clone(),

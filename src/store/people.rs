@@ -92,7 +92,7 @@ impl Tx<'_> {
     }
 
     fn upsert_person(&self, entry: &RosterEntry, now: Timestamp) -> anyhow::Result<()> {
-        let calendar = entry.calendar.as_ref().map(ToString::to_string);
+        let calendar = entry.calendars.first().map(ToString::to_string);
         let known = self.people("SELECT {} FROM person WHERE email = ?1", [&entry.email])?.pop();
         let zone_before = known.map(|person| person.zone);
         let id: i64 = self
