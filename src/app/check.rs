@@ -229,7 +229,7 @@ async fn check_calendars(
         .collect::<Vec<_>>()
         .into_iter();
     let mut reading = JoinSet::new();
-    let mut found: Vec<(String, Result<String, String>)> = Vec::new();
+    let mut found: Vec<(String, String, Result<String, String>)> = Vec::new();
     loop {
         while reading.len() < AT_ONCE {
             let Some((email, source)) = waiting.next() else {
@@ -237,8 +237,9 @@ async fn check_calendars(
             };
             let calendar = Arc::clone(&calendar);
             reading.spawn(async move {
+                let spelling = source.to_string();
                 let found = read(&*calendar, source, &email, now).await;
-                (email, found)
+                (email, spelling, found)
             });
         }
         match reading.join_next().await {
@@ -247,11 +248,12 @@ async fn check_calendars(
         }
     }
     found.sort();
-    for (email, result) in found {
+    for (email, source, result) in found {
         match result {
             Ok(line) => report.good("calendar", &format!("{email}: {line}"))?,
             Err(problem) => {
-                let stored = stored.feeds.iter().find(|feed| feed.email == email);
+                let stored =
+                    stored.feeds.iter().find(|feed| feed.email == email && feed.source == source);
                 let last = stored.map(remembered).unwrap_or_default();
                 report.bad("calendar", &format!("{email}: {problem}{last}"))?;
             }
@@ -271,7 +273,7 @@ fn remembered(feed: &FeedHealth) -> String {
     }
 }
 
-async fn read(
+pub(super) async fn read(
     calendar: &dyn Calendar,
     source: CalendarSource,
     email: &str,

@@ -157,8 +157,18 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> CalendarError {
         _ => "the server refuses the request",
     };
     let after = retry_after(headers);
-    let trouble = if matches!(code, 404 | 410) { Trouble::Gone } else { Trouble::Passing };
+    let trouble = trouble(status);
     CalendarError { reason: format!("{reason} [{code}]"), retry_after: after, trouble }
+}
+
+/// What a refusal means, by its status alone.
+pub(super) fn trouble(status: StatusCode) -> Trouble {
+    match status.as_u16() {
+        401 | 403 => Trouble::Refused,
+        404 | 410 => Trouble::Gone,
+        429 | 500.. => Trouble::Busy,
+        _ => Trouble::Passing,
+    }
 }
 
 /// For how many seconds the server asks not to be called.

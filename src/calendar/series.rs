@@ -243,7 +243,8 @@ impl Family {
             free: details.is_free,
             recurring,
             nature: details.nature,
-            sequence: details.sequence,
+            // Without a count it is the first version (RFC 5545, 3.8.7.4).
+            sequence: Some(details.sequence),
             organizer: details.organizer.clone(),
             attendees: details.attendees.clone(),
             link: details.link.clone(),

@@ -28,8 +28,8 @@ pub struct Occurrence {
     /// Part of a series.
     pub recurring: bool,
     pub nature: Nature,
-    /// How often the organiser changed it (`SEQUENCE`); 0 where the calendar does not tell.
-    pub sequence: u32,
+    /// How often the organiser changed it (`SEQUENCE`), if the calendar tells.
+    pub sequence: Option<u32>,
     /// Lower-case address of the organiser, if the calendar tells.
     pub organizer: Option<String>,
     pub attendees: Vec<Attendee>,
@@ -97,14 +97,14 @@ pub enum Verdict {
 }
 
 /// Our guess of what the meeting was; the rep can correct both halves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Guess {
     pub kind: Kind,
     pub account: Account,
 }
 
 /// A customer, as far as a calendar can tell: a domain, or a person with a private address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Account {
     /// Identity: the mail domain, or the whole address for private mail providers.
     pub key: String,
@@ -412,7 +412,7 @@ mod tests {
             free: false,
             recurring: false,
             nature: Nature::Meeting,
-            sequence: 0,
+            sequence: None,
             organizer: None,
             attendees: vec![guest("maya@northwind.example"), guest("kim@acme.example")],
             link: None,

@@ -78,11 +78,15 @@ pub struct CalendarError {
     pub trouble: Trouble,
 }
 
-/// Whether waiting helps.
+/// What a failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// It may be better next time.
     Passing,
+    /// Our key to it is not good, or not good enough: an administrator must act.
+    Refused,
+    /// The server has too much to do, or a problem of its own.
+    Busy,
     /// The server says that there is no such calendar.
     Gone,
 }

@@ -32,6 +32,7 @@ pub mod retention;
 mod roster_changes;
 pub mod schema;
 mod sidecar;
+pub mod sightings;
 pub mod trouble;
 pub mod upkeep;
 mod wal;

@@ -140,7 +140,7 @@ fn occurrence(entry: &Entry, version: Version) -> Occurrence {
         free: false,
         recurring: false,
         nature: Nature::Meeting,
-        sequence: 0,
+        sequence: None,
         organizer: None,
         attendees: vec![
             guest(format!("r{}@own.example", entry.rep)),

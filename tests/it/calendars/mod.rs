@@ -1,0 +1,4 @@
+//! Calendars of every provider, several at a time.
+
+mod agreement;
+mod away;
