@@ -25,7 +25,9 @@ const AT_ONCE: usize = 64;
 /// … and how many of those may be ones that failed last time: a server that hangs costs the others
 /// nothing.
 const FAILING_AT_ONCE: usize = 16;
-/// When more than this are due at once, the others follow at this pace.
+/// So many are read in one go, and so many more for each second since the last time: after a long
+/// stop, or when a company begins, providers are not asked for everything at once.
+const IN_ONE_GO: u32 = 200;
 const A_SECOND: u32 = 50;
 
 /// Reads the calendars that are due. Says how many there were.
@@ -33,15 +35,17 @@ const A_SECOND: u32 = 50;
 /// # Errors
 /// If the store fails; a calendar that fails is recorded and costs nobody else anything.
 pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
-    let first = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
-    let due = bot.store.read(move |tx| tx.due_feeds(now, 2 * first)).await?;
-    if due.len() > AT_ONCE {
-        let late = move |tx: &crate::store::Tx<'_>| tx.spread_due_feeds(now, first, A_SECOND);
+    let most = IN_ONE_GO + A_SECOND * bot.turns.seconds_since_last(now);
+    let mut due = bot.store.read(move |tx| tx.due_feeds(now, most + 1)).await?;
+    if due.len() > most as usize {
+        due.truncate(most as usize);
+        let late = move |tx: &crate::store::Tx<'_>| tx.spread_due_feeds(now, most, A_SECOND);
         let late = bot.store.transact_behind(late).await?;
-        tracing::info!(calendars = late, "many calendars are due, they are read one after another");
+        tracing::info!(calendars = late, "many calendars are due, the others follow one by one");
     }
-    let mut waiting: Vec<DueFeed> = due.into_iter().take(AT_ONCE).rev().collect();
-    let count = waiting.len();
+    let count = due.len();
+    // The longest waiting is taken from the end.
+    let mut waiting: Vec<DueFeed> = due.into_iter().rev().collect();
     let mut reading = tokio::task::JoinSet::new();
     let mut failing = 0;
     loop {
