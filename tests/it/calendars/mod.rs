@@ -2,4 +2,5 @@
 
 mod agreement;
 mod away;
+mod checking;
 mod scale;
