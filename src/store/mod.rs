@@ -263,6 +263,14 @@ impl Checking {
     }
 }
 
+/// Whether a bot could be started on the store at `path`, which is there.
+///
+/// # Errors
+/// Those of [`Store::open`], in the same words; and if the store is to be migrated first.
+pub fn expect_startable(path: &Path) -> anyhow::Result<()> {
+    schema::expect_startable(path)
+}
+
 /// What is looked at by commands that must not disturb a running bot.
 ///
 /// # Errors

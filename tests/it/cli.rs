@@ -91,6 +91,44 @@ async fn check_says_of_each_part_how_it_is() {
 }
 
 #[tokio::test]
+async fn check_refuses_a_store_that_a_start_would_refuse_in_the_same_words() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    let (_, text) = beside(&world, &["check"]).await;
+    assert!(text.contains("ok    store     "), "{text}");
+    world.stop().await;
+    let store = world.path("debrief.db");
+    let sound = std::fs::read(&store).unwrap();
+    let damages = [
+        ("index outbox_next is missing", "DROP INDEX outbox_next"),
+        ("table notes is not ours", "CREATE TABLE notes (text TEXT)"),
+        ("was changed", "ALTER TABLE dead_letter ADD COLUMN note TEXT"),
+        ("is damaged (", "a page"),
+        ("is damaged (", "everything"),
+    ];
+    for (what, deed) in damages {
+        let mut bytes = sound.clone();
+        match deed {
+            "a page" => bytes[5 * 4096..5 * 4096 + 64].fill(0xa5),
+            "everything" => bytes.fill(0xa5),
+            _ => {}
+        }
+        std::fs::write(&store, bytes).unwrap();
+        if what != "is damaged (" {
+            rusqlite::Connection::open(&store).unwrap().execute_batch(deed).unwrap();
+        }
+        let (code, text) = beside(&world, &["check"]).await;
+        assert_eq!(code, Some(1), "{text}");
+        let refused = debrief::store::Store::open(&store, crate::world::local("2026-03-11T10:00"));
+        let refused = format!("{:#}", refused.err().expect(what));
+        assert!(refused.contains(what), "{refused}");
+        let refused = refused.replace(&world.folder.path().display().to_string(), "…");
+        let line = text.lines().find(|line| line.starts_with("WRONG store "));
+        assert_eq!(line, Some(format!("WRONG store     {refused}").as_str()), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn explain_gives_a_reason_for_every_meeting() {
     let entries = [
         acme(),
