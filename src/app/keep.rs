@@ -15,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::aftermath::Aftermath;
 use super::operator::operator;
 use crate::config::{BackupConfig, Config, RetentionConfig};
 use crate::domain::audit::{Action, Entry};
@@ -51,6 +52,7 @@ pub(super) struct Keeper {
     backup: BackupConfig,
     retention: RetentionConfig,
     stopping: CancellationToken,
+    aftermath: Aftermath,
 }
 
 impl Keeper {
@@ -74,6 +76,7 @@ impl Keeper {
             backup: config.backup.clone(),
             retention: config.retention.clone(),
             stopping: stopping.clone(),
+            aftermath: Aftermath::new(config.store_path.clone(), stopping.clone()),
         }
     }
 
@@ -83,6 +86,7 @@ impl Keeper {
         store: &Store,
         now: Timestamp,
     ) -> anyhow::Result<Option<Timestamp>> {
+        self.aftermath.turn(now).await;
         let mut next = self.retention.schedule.next(now, &TimeZone::UTC).map(|slot| slot.at);
         if let Some(schedule) = &self.backup.schedule {
             if let Some(slot) = owed(store, Job::Backup, schedule, now).await? {
@@ -117,30 +121,12 @@ impl Keeper {
     }
 
     async fn back_up(&self, now: Timestamp) -> anyhow::Result<Made> {
-        let (done, made) = oneshot::channel();
-        let goes_on = Arc::new(AtomicBool::new(true));
-        let (store, folder, rotation, flag) = (
-            self.store.clone(),
-            self.backup.folder.clone(),
-            self.backup.rotation,
-            Arc::clone(&goes_on),
-        );
-        // No task: one of those would have to end before the process may.
-        std::thread::Builder::new()
-            .name("backup".into())
-            .spawn(move || {
-                let go_on = || flag.load(Ordering::Relaxed);
-                // Whoever waited may be gone.
-                let _ = done.send(backup::into_folder(&store, &folder, rotation, now, &go_on));
-            })
-            .context("start a thread for the backup")?;
-        tokio::select! {
-            made = made => made.context("the backup's thread has panicked")?,
-            () = self.stopping.cancelled() => {
-                goes_on.store(false, Ordering::Relaxed);
-                Err(anyhow!("stopped before the backup was finished"))
-            }
-        }
+        let (store, folder) = (self.store.clone(), self.backup.folder.clone());
+        let rotation = self.backup.rotation;
+        apart("backup", &self.stopping, move |is_over| {
+            backup::into_folder(&store, &folder, rotation, now, &|| !is_over())
+        })
+        .await
     }
 
     /// Counts what was removed.
@@ -190,6 +176,32 @@ impl Keeper {
                 Some(problem) => tx.upkeep_failed(job, problem, now),
             })
             .await
+    }
+}
+
+/// Does long work on a thread of its own, not as a task: one of those would have to end before the
+/// process may. `work` is given a way to see that it is to stop.
+pub(super) async fn apart<T: Send + 'static>(
+    name: &'static str,
+    stopping: &CancellationToken,
+    work: impl FnOnce(Box<dyn Fn() -> bool + Send>) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let (done, result) = oneshot::channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_over);
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || {
+            // Whoever waited may be gone.
+            let _ = done.send(work(Box::new(move || flag.load(Ordering::Relaxed))));
+        })
+        .with_context(|| format!("start a thread for {name}"))?;
+    tokio::select! {
+        result = result => result.with_context(|| format!("the thread for {name} has panicked"))?,
+        () = stopping.cancelled() => {
+            is_over.store(true, Ordering::Relaxed);
+            Err(anyhow!("stopped before it was finished"))
+        }
     }
 }
 

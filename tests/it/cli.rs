@@ -24,10 +24,26 @@ fn said(output: &Output, world: &World) -> String {
     text.replace(&world.playground.api_url(), "API")
 }
 
-/// Runs a command beside the world's own configuration, while the world's server goes on.
-pub(crate) async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+/// The program with so many KiB of memory for data, beside the world's own configuration.
+pub(crate) fn with_little_memory(world: &World, kib: u32, arguments: &str) -> Output {
+    configure(world);
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!("ulimit -d {kib} && exec \"$0\" {arguments}"))
+        .arg(env!("CARGO_BIN_EXE_debrief"))
+        .current_dir(world.folder.path())
+        .output()
+        .unwrap()
+}
+
+fn configure(world: &World) {
     std::fs::create_dir_all(world.path("config")).unwrap();
     std::fs::write(world.path("config/debrief.toml"), world.config_text()).unwrap();
+}
+
+/// Runs a command beside the world's own configuration, while the world's server goes on.
+pub(crate) async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    configure(world);
     let folder = world.folder.path().to_owned();
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let tokens = [
