@@ -20,10 +20,12 @@ use super::operator::operator;
 use crate::config::{BackupConfig, Config, RetentionConfig};
 use crate::domain::audit::{Action, Entry};
 use crate::domain::schedule::Schedule;
+use crate::store::audit::Standing;
 use crate::store::backup::{self, Findings, Made};
+use crate::store::restore::{self, Restored};
 use crate::store::retention::{self, Limits, Step};
 use crate::store::upkeep::{Job, Upkeep};
-use crate::store::{self, Store, Tx, checksum, erasure, restore};
+use crate::store::{self, Store, Tx, checksum, erasure};
 
 /// From one failed try to the next, doubled each time.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -319,9 +321,12 @@ pub fn restore(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let path = &config.store_path;
-    let done = restore::run(path, from, now, |new| {
+    let done = restore::run(path, from, now, |new, replaced| {
         let erased = erasure::replay(new)?;
-        let restored = Entry::of(operator(), Action::Restore);
+        let mut restored = Entry::of(operator(), Action::Restore);
+        if let Some(log) = replaced {
+            restored = restored.within(format!("replaced rows {} head {}", log.rows, log.head));
+        }
         store::visit(new, move |tx| tx.audit(&restored, now))?;
         Ok(erased)
     })?;
@@ -330,10 +335,25 @@ pub fn restore(
     if done.erased > 0 {
         writeln!(out, "erased again who was erased since: {}", done.erased)?;
     }
-    if let Some(aside) = done.aside {
+    if let Some(aside) = &done.aside {
+        writeln!(out, "{}", log_of_the_replaced(&done))?;
         writeln!(out, "the store that was there before is {}", aside.display())?;
     }
     Ok(())
+}
+
+/// Who looked at whom after the backup was made is known to the replaced store only.
+fn log_of_the_replaced(done: &Restored) -> String {
+    let Some(Standing { rows, head }) = &done.replaced else {
+        return "the audit log that was there before could not be read".to_owned();
+    };
+    let kept = done.log.rows;
+    let lost = if done.log.head == *head {
+        "all of them are in the restored one".to_owned()
+    } else {
+        format!("the restored one has the {kept} of the backup; keep the store that was there")
+    };
+    format!("the audit log that was there before had {rows} rows, head {head}: {lost}")
 }
 
 fn contents(findings: &Findings) -> String {
