@@ -5,13 +5,15 @@
 //! commit. Neither may wait for the next start, which may be months away.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::keep::apart;
-use crate::store::{erasure, traces};
+use crate::store::erasure;
+use crate::store::traces::{self, Progress};
 
 /// A command that erases is given as long to do all of it itself.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(1);
@@ -24,6 +26,7 @@ pub(super) struct Aftermath {
     store: PathBuf,
     stopping: CancellationToken,
     next: Mutex<Option<Next>>,
+    progress: Arc<Progress>,
 }
 
 /// Something is left to do.
@@ -35,7 +38,7 @@ struct Next {
 
 impl Aftermath {
     pub(super) fn new(store: PathBuf, stopping: CancellationToken) -> Self {
-        Self { store, stopping, next: Mutex::default() }
+        Self { store, stopping, next: Mutex::default(), progress: Arc::default() }
     }
 
     /// Does what is left and due. Errors are told here: other work of the night goes on.
@@ -60,10 +63,10 @@ impl Aftermath {
     }
 
     async fn finish(&self, due: Next, now: Timestamp) -> Option<Next> {
-        let store = self.store.clone();
+        let (store, progress) = (self.store.clone(), Arc::clone(&self.progress));
         let finished = apart("erasing", &self.stopping, move |is_over| {
             let redone = erasure::repeat(&store)?;
-            traces::clean(&store, is_over)?;
+            traces::clean(&store, &progress, is_over)?;
             Ok(redone)
         });
         match finished.await {

@@ -15,9 +15,10 @@ use super::tools::peek;
 use crate::config::Config;
 use crate::domain::audit::{Action, Entry};
 use crate::flows::export;
+use crate::store;
 use crate::store::audit::Verification;
 use crate::store::erasure::{self, Footprint};
-use crate::store::{self, traces};
+use crate::store::traces::{self, Progress};
 
 /// Writes everything by and about a person into a new folder that only its owner can read.
 ///
@@ -121,7 +122,7 @@ fn say(footprint: &Footprint, out: &mut dyn Write) -> anyhow::Result<()> {
 
 /// What cannot be done now is no error: it is done later, by itself.
 fn overwrite_traces(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Err(error) = traces::clean(path, || false) else {
+    let Err(error) = traces::clean(path, &Progress::default(), || false) else {
         writeln!(out, "The freed bytes in the store's file are overwritten.")?;
         return Ok(());
     };

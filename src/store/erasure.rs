@@ -13,8 +13,9 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, named_params, params};
 
 use super::sidecar::{self, Held, Line};
+use super::traces::{self, Progress};
 use super::trouble::Trouble;
-use super::{Tx, moment, peek, seconds, traces, visit};
+use super::{Tx, moment, peek, seconds, visit};
 use crate::domain::audit::{Action, Actor, Entry, tombstone};
 use crate::domain::person::{Person, PersonId};
 
@@ -333,7 +334,7 @@ fn with_line<T>(
 /// If the store is not current (`debrief migrate` first), or it or the file beside it is unreadable.
 pub fn replay(path: &Path) -> anyhow::Result<u32> {
     let redone = repeat(path)?;
-    if let Err(error) = traces::clean(path, || false) {
+    if let Err(error) = traces::clean(path, &Progress::default(), || false) {
         // A bot that starts must not fail because another program, a replicating one say, reads the
         // store. It tries again while it runs.
         tracing::warn!(error = format!("{error:#}"), "traces of an erasure are left in the file");

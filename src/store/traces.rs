@@ -12,6 +12,7 @@
 
 use std::path::Path;
 use std::sync::Once;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -32,17 +33,30 @@ pub fn are_left(path: &Path) -> anyhow::Result<bool> {
     Ok(newest(path)?.is_some())
 }
 
+/// Up to which erasure the file was written anew. Who tries again passes it on: a log that somebody
+/// reads for days must not make the file be written every hour.
+#[derive(Debug, Default)]
+pub struct Progress(AtomicI64);
+
 /// Overwrites what erasures have freed; does nothing where no traces are left. Given up as soon as
 /// `is_over` says so.
 ///
 /// # Errors
 /// If somebody else writes or reads for longer than two seconds, or there is no room for a second
 /// copy of the store and a third in its log. Nothing is lost then; try again.
-pub fn clean(path: &Path, is_over: impl Fn() -> bool + Send + 'static) -> anyhow::Result<()> {
+pub fn clean(
+    path: &Path,
+    progress: &Progress,
+    is_over: impl Fn() -> bool + Send + 'static,
+) -> anyhow::Result<()> {
     let Some(newest) = newest(path)? else {
         return Ok(());
     };
-    write_anew(path, is_over)?;
+    if progress.0.load(Relaxed) < newest {
+        write_anew(path, is_over)?;
+        progress.0.store(newest, Relaxed);
+    }
+    empty_log(path)?;
     visit(path, |tx| {
         // Not those that came while the file was written.
         let clean = "UPDATE erasure_log SET is_clean = 1 WHERE is_clean = 0 AND id <= ?1";
@@ -58,18 +72,26 @@ fn newest(path: &Path) -> anyhow::Result<Option<i64>> {
     })
 }
 
-/// Writes the whole file anew, without gaps, and empties the write-ahead log.
+/// Writes the whole file anew, without gaps.
 fn write_anew(path: &Path, is_over: impl Fn() -> bool + Send + 'static) -> anyhow::Result<()> {
-    let mut connection = open_to_write(path)?;
-    connection.busy_timeout(PATIENCE).context("set how long to wait for others")?;
+    let mut connection = open_patiently(path)?;
     keep_temporary_files_beside(path, &connection)?;
     connection.progress_handler(STEPS, Some(is_over)).context("listen whether to stop")?;
-    connection.execute_batch("VACUUM").context("write the store anew")?;
-    let busy: bool = connection
+    connection.execute_batch("VACUUM").context("write the store anew")
+}
+
+fn empty_log(path: &Path) -> anyhow::Result<()> {
+    let busy: bool = open_patiently(path)?
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
         .context("empty the write-ahead log")?;
     anyhow::ensure!(!busy, "empty the write-ahead log: somebody reads {}", path.display());
     Ok(())
+}
+
+fn open_patiently(path: &Path) -> anyhow::Result<Connection> {
+    let connection = open_to_write(path)?;
+    connection.busy_timeout(PATIENCE).context("set how long to wait for others")?;
+    Ok(connection)
 }
 
 /// The folder holds for the whole process, which is why every other connection keeps its temporary

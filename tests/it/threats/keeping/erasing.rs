@@ -252,10 +252,17 @@ async fn s20_traces_that_could_not_be_overwritten_are_gone_as_soon_as_the_runnin
         world.pass(SignedDuration::from_mins(2)).await;
     }
     assert!(traces_are_left(&world), "the reader is still there");
+    let pages = || -> i64 {
+        let count = |row: &rusqlite::Row<'_>| row.get(1);
+        beside(&world).query_row("PRAGMA wal_checkpoint(PASSIVE)", [], count).unwrap()
+    };
+    let before = pages();
+    world.pass(SignedDuration::from_mins(6)).await;
+    assert!(pages() - before < 40, "the file is written anew at every try");
     reader.execute_batch("COMMIT").unwrap();
     world.pass(SignedDuration::from_mins(1)).await;
     assert!(traces_are_left(&world), "it is not tried all the time");
-    world.pass(SignedDuration::from_mins(5)).await;
+    world.pass(SignedDuration::from_mins(10)).await;
     assert!(!traces_are_left(&world));
     assert_eq!(found(world.folder.path(), &words), Vec::<String>::new());
     assert!(world.command(TOM, "/debrief history plover77").await.contains("Tomsfirm77"));
