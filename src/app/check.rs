@@ -112,16 +112,18 @@ fn check_store(
         }
         return Ok(Stored::default());
     }
-    let looked = store::peek(path, |tx| {
-        let people = tx.everybody()?;
-        let zones = people.into_iter().map(|person| (person.email, person.zone)).collect();
-        let stored = Stored { feeds: tx.feeds_health()?, zones };
-        let erased = roster.people.iter().filter_map(|row| {
-            let erased = tx.erased(&row.email).transpose()?;
-            Some(erased.map(|erased| (row.line, erased.at)))
-        });
-        let erased: Vec<(usize, Timestamp)> = erased.collect::<anyhow::Result<_>>()?;
-        Ok((stored, tx.unmatched()?, tx.outbox_health()?, erased))
+    let looked = store::expect_startable(path).and_then(|()| {
+        store::peek(path, |tx| {
+            let people = tx.everybody()?;
+            let zones = people.into_iter().map(|person| (person.email, person.zone)).collect();
+            let stored = Stored { feeds: tx.feeds_health()?, zones };
+            let erased = roster.people.iter().filter_map(|row| {
+                let erased = tx.erased(&row.email).transpose()?;
+                Some(erased.map(|erased| (row.line, erased.at)))
+            });
+            let erased: Vec<(usize, Timestamp)> = erased.collect::<anyhow::Result<_>>()?;
+            Ok((stored, tx.unmatched()?, tx.outbox_health()?, erased))
+        })
     });
     let (stored, unmatched, queue, erased) = match looked {
         Ok(looked) => looked,

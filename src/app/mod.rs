@@ -3,6 +3,7 @@
 //! The only place that reads the clock. [`Running`] is the whole bot; the demo, the integration
 //! tests and `debrief run` start the very same thing.
 
+mod aftermath;
 pub mod beat;
 pub mod check;
 pub mod core;
