@@ -149,8 +149,12 @@ async fn handle(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow:
 async fn send(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     let began = Instant::now();
     let Some((person, parcel, revision)) = pack::pack(bot, &row, now).await? else {
+        bot.circuit.asked_nothing(now);
         return fate::is_for_nobody(bot, row).await;
     };
+    if parcel.asks_nothing(&person) {
+        bot.circuit.asked_nothing(now);
+    }
     let sent = match parcel {
         Parcel::Drop => return fate::is_unwanted(bot, &row).await,
         Parcel::Expire => return fate::is_too_late(bot, row, now).await,
