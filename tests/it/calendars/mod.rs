@@ -1,0 +1,3 @@
+//! Calendars of every provider, through the real adapters.
+
+mod google;
