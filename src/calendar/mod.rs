@@ -5,7 +5,7 @@
 //! occurrences in a window. `zone` gives local times their meaning,
 //! `recurrence` works rules out. A broken event costs itself only; it is counted in a warning
 //! that holds no title and no address. `kept` is what stays of a calendar whose provider works series
-//! out itself.
+//! out itself. `uid` makes one name of all that providers give a meeting.
 
 mod address;
 mod details;
@@ -23,6 +23,7 @@ mod recurrence;
 mod series;
 #[cfg(test)]
 mod tests;
+mod uid;
 mod zone;
 
 use std::time::Duration;
