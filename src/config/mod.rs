@@ -4,6 +4,7 @@
 //! Relative paths mean the working directory. Tokens are not part of this: see [`secrets`].
 
 mod document;
+pub mod microsoft;
 pub mod secrets;
 pub mod supervisor;
 mod values;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 
 use self::document::Document;
+use self::microsoft::MicrosoftConfig;
 use crate::domain::backup::Rotation;
 use crate::domain::debrief::{PromptRules, WorkingHours};
 use crate::domain::meeting::MeetingRules;
@@ -45,6 +47,8 @@ pub struct Config {
     pub digest_schedule: Schedule,
     pub meetings: MeetingRules,
     pub calendar: CalendarConfig,
+    /// `None` if Microsoft 365 is not set up.
+    pub microsoft: Option<MicrosoftConfig>,
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
     pub backup: BackupConfig,
@@ -113,7 +117,7 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 42] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -140,6 +144,10 @@ const KEYS: [&str; 38] = [
     "calendar.allow_private",
     "calendar.allow_http",
     "calendar.allowed_hosts",
+    "microsoft.tenant",
+    "microsoft.client_id",
+    "microsoft.graph_url",
+    "microsoft.login_url",
     "http.listen",
     "backup.folder",
     "backup.schedule",
@@ -198,6 +206,7 @@ impl Config {
                 allow_http: file.switch("calendar.allow_http")?,
                 allowed_hosts: file.list("calendar.allowed_hosts", &[], values::host)?,
             },
+            microsoft: microsoft::microsoft(&file)?,
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
             retention: retention(&file)?,
             log: LogConfig {
