@@ -8,13 +8,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
+use super::SystemClock;
 use super::keep::backup_status;
-use crate::config::secrets::Secrets;
+use crate::config::secrets::{self, Secrets};
 use crate::config::{Config, ConfigError};
 use crate::domain::roster::source::CalendarSource;
 use crate::domain::roster::{self, Roster, RosterEntry};
 use crate::flows::collect::BROKEN_AFTER;
-use crate::ports::{Calendar, CalendarRequest, Messenger, SendError};
+use crate::ports::{Calendar, CalendarRequest, Clock, Messenger, SendError};
 use crate::slack::pace::Pace;
 use crate::store;
 use crate::store::feeds::FeedHealth;
@@ -61,6 +62,7 @@ pub async fn run(
     let stored = check_store(config, &roster, &mut report)?;
     check_backup(config, now, &mut report)?;
     check_slack(config, secrets, &mut report).await?;
+    let config = &check_microsoft(config, &mut report)?;
     check_calendars(config, &roster, &stored, now, &mut report).await?;
     digest_times(config, &roster, &stored, now, &mut report)?;
     Ok(!report.wrong)
@@ -214,6 +216,24 @@ async fn check_slack(
     }
 }
 
+/// Who reads Microsoft 365. What remains to be checked if there is no secret goes on without it.
+fn check_microsoft(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Config> {
+    let Some(microsoft) = &config.microsoft else {
+        return Ok(config.clone());
+    };
+    match secrets::microsoft_from_env() {
+        Ok(_) => {
+            let (app, tenant) = (&microsoft.client_id, &microsoft.tenant);
+            report.good("microsoft", &format!("app {app} of the tenant {tenant}"))?;
+            Ok(config.clone())
+        }
+        Err(error) => {
+            report.bad("microsoft", &error.to_string())?;
+            Ok(Config { microsoft: None, ..config.clone() })
+        }
+    }
+}
+
 async fn check_calendars(
     config: &Config,
     roster: &Roster,
@@ -221,7 +241,8 @@ async fn check_calendars(
     now: Timestamp,
     report: &mut Report<'_>,
 ) -> anyhow::Result<()> {
-    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config, &clock)?);
     let mut waiting = roster
         .people
         .iter()

@@ -15,6 +15,7 @@ mod listen;
 pub mod log;
 mod lookout;
 mod metrics;
+mod microsoft;
 pub mod operator;
 pub mod pulse;
 mod rates;
@@ -136,11 +137,12 @@ impl Running {
             Some(address) => Some(Web::start(address, Arc::clone(&metrics)).await?),
             None => None,
         };
+        let calendar = Arc::new(calendar(config, &clock)?);
         let messenger = Arc::new(messenger(config, secrets, pace)?);
         let identity = greet(messenger.as_ref(), config.slack_mode).await?;
         let bot = Bot {
             store,
-            calendar: Arc::new(calendar(config)?),
+            calendar,
             messenger: Arc::clone(&messenger) as Arc<dyn Messenger>,
             rules: Arc::new(rules(config)),
             circuit: Arc::default(),
@@ -330,15 +332,23 @@ async fn open_door(
     })
 }
 
-fn calendar(config: &Config) -> anyhow::Result<Calendars> {
+/// Every provider that is set up.
+fn calendar(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Calendars> {
     let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
         &config.calendar;
-    Calendars::new(&CalendarSettings {
+    let settings = CalendarSettings {
         timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
         max_bytes: *max_bytes,
         allow_private: *allow_private,
         allow_http: *allow_http,
         allowed_hosts: allowed_hosts.clone(),
+    };
+    let calendars = Calendars::new(&settings)?;
+    Ok(match &config.microsoft {
+        Some(microsoft) => {
+            calendars.with_microsoft(microsoft::calendar(microsoft, &settings, clock)?)
+        }
+        None => calendars,
     })
 }
 

@@ -3,18 +3,21 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::SystemClock;
 use super::operator::operator;
 use crate::config::Config;
 use crate::domain::audit::{Action, Entry};
 use crate::domain::roster::{self, RosterEntry};
 use crate::flows::explain::{self, Known, Subject};
 use crate::flows::{Rules, digest};
+use crate::ports::Clock;
 use crate::store::{self, Store, schema};
 
 /// Explains one rep's day. `date` is in the rep's zone; without it, today.
@@ -38,7 +41,8 @@ pub async fn explain(
     let date = date.unwrap_or_else(|| now.to_zoned(zone.clone()).date());
     let subject = Subject { email: entry.email, source, zone, known };
     let rules: Rules = super::rules(config);
-    let day = explain::day(&super::calendar(config)?, &rules, &subject, date)
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let day = explain::day(&super::calendar(config, &clock)?, &rules, &subject, date)
         .await
         .with_context(|| format!("read the calendar of {rep}"))?;
     match form {

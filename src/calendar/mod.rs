@@ -5,9 +5,10 @@
 //! occurrences in a window. `zone` gives local times their meaning,
 //! `recurrence` works rules out. A broken event costs itself only; it is counted in a warning
 //! that holds no title and no address. `kept` is what stays of a calendar whose provider works series
-//! out itself. `uid` makes one name of all that providers give a meeting.
+//! out itself; [`microsoft`] is one of those. `uid` makes one name of all that providers give a meeting.
 
 mod address;
+mod capped;
 mod details;
 mod discreet;
 mod event;
@@ -17,6 +18,7 @@ pub mod fuzzing;
 pub mod guard;
 pub mod ics;
 mod kept;
+pub mod microsoft;
 mod parse;
 pub mod providers;
 mod recurrence;

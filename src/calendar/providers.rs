@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::CalendarSettings;
 use super::fetch::failed;
 use super::ics::IcsCalendar;
+use super::microsoft::view::MicrosoftCalendar;
 use crate::domain::roster::source::Provider;
 use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 
@@ -12,20 +13,30 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 #[derive(Debug)]
 pub struct Calendars {
     ics: IcsCalendar,
+    microsoft: Option<MicrosoftCalendar>,
 }
 
 impl Calendars {
     /// # Errors
     /// If an HTTP client cannot be set up.
     pub fn new(settings: &CalendarSettings) -> anyhow::Result<Self> {
-        Ok(Self { ics: IcsCalendar::new(settings)? })
+        Ok(Self { ics: IcsCalendar::new(settings)?, microsoft: None })
+    }
+
+    /// The same with Microsoft 365 set up.
+    #[must_use]
+    pub fn with_microsoft(self, microsoft: MicrosoftCalendar) -> Self {
+        Self { microsoft: Some(microsoft), ..self }
     }
 
     /// Who answers for a source; `None` if that provider is not set up.
     fn of(&self, provider: Provider) -> Option<&dyn Calendar> {
         match provider {
             Provider::Ics => Some(&self.ics),
-            Provider::Google | Provider::Microsoft | Provider::CalDav => None,
+            Provider::Microsoft => {
+                self.microsoft.as_ref().map(|microsoft| microsoft as &dyn Calendar)
+            }
+            Provider::Google | Provider::CalDav => None,
         }
     }
 }
