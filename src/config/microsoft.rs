@@ -21,7 +21,7 @@ pub struct MicrosoftConfig {
 
 /// `None` if no app is named: then nobody's calendar may be there.
 pub(super) fn microsoft(file: &Document<'_>) -> Result<Option<MicrosoftConfig>, ConfigError> {
-    let graph_url = file.text("microsoft.graph_url", GRAPH_URL, |text| address(text, GRAPH_URL))?;
+    let graph_url = file.text("microsoft.graph_url", GRAPH_URL, graph)?;
     let login_url = file.text("microsoft.login_url", LOGIN_URL, |text| address(text, LOGIN_URL))?;
     let tenant = file.optional("microsoft.tenant", tenant)?;
     let client_id = file.optional("microsoft.client_id", client_id)?;
@@ -40,6 +40,15 @@ pub(super) fn microsoft(file: &Document<'_>) -> Result<Option<MicrosoftConfig>, 
 
 fn address(text: &str, sample: &str) -> Result<String, String> {
     values::web_address(text).map_err(|_| format!("is not a web address; write {sample}"))
+}
+
+/// The sign-in knows Graph by this address, which is without a version.
+fn graph(text: &str) -> Result<String, String> {
+    let url = address(text, GRAPH_URL)?;
+    if url.ends_with("/v1.0") || url.ends_with("/beta") {
+        return Err(format!("ends in a version; write it without, such as {GRAPH_URL}"));
+    }
+    Ok(url)
 }
 
 fn tenant(text: &str) -> Result<String, String> {

@@ -235,26 +235,6 @@ fn impossible_values_say_what_to_write() {
             "2: slack.api_url: \"slack.com/api\" is not a web address; write https://slack.com/api",
         ),
         (
-            "[microsoft]\ngraph_url = \"graph.microsoft.us\"",
-            "2: microsoft.graph_url: \"graph.microsoft.us\" is not a web address; write \
-             https://graph.microsoft.com",
-        ),
-        (
-            "[microsoft]\ntenant = \"common\"",
-            "2: microsoft.tenant: \"common\" is no single tenant; write your directory's ID, or one \
-             of its domains, such as example.onmicrosoft.com",
-        ),
-        (
-            "[microsoft]\nclient_id = \"my app\"",
-            "2: microsoft.client_id: \"my app\" is not an app's ID; write the application (client) \
-             ID, such as 00000000-0000-0000-0000-000000000000",
-        ),
-        (
-            "[microsoft]\ntenant = \"example.com\"",
-            "1: microsoft.client_id: is missing; microsoft.tenant and microsoft.client_id are set \
-             together",
-        ),
-        (
             "[store]\nmissing = \"maybe\"",
             "2: store.missing: \"maybe\" is unknown; write \"create\" or \"refuse\"",
         ),
@@ -368,6 +348,37 @@ fn mistakes_in_the_questions_are_told_like_any_other() {
         told(&DEFAULT.replace("id = \"effort\"", "id = \"skill\"")).unwrap_err(),
         "Q: tap: id \"skill\" is used twice"
     );
+}
+
+#[test]
+fn a_microsoft_that_cannot_be_says_what_to_write() {
+    check(&[
+        (
+            "[microsoft]\ngraph_url = \"graph.microsoft.us\"",
+            "2: microsoft.graph_url: \"graph.microsoft.us\" is not a web address; write \
+             https://graph.microsoft.com",
+        ),
+        (
+            "[microsoft]\ngraph_url = \"https://graph.microsoft.com/v1.0/\"",
+            "2: microsoft.graph_url: \"https://graph.microsoft.com/v1.0/\" ends in a version; write \
+             it without, such as https://graph.microsoft.com",
+        ),
+        (
+            "[microsoft]\ntenant = \"common\"",
+            "2: microsoft.tenant: \"common\" is no single tenant; write your directory's ID, or one \
+             of its domains, such as example.onmicrosoft.com",
+        ),
+        (
+            "[microsoft]\nclient_id = \"my app\"",
+            "2: microsoft.client_id: \"my app\" is not an app's ID; write the application (client) \
+             ID, such as 00000000-0000-0000-0000-000000000000",
+        ),
+        (
+            "[microsoft]\ntenant = \"example.com\"",
+            "1: microsoft.client_id: is missing; microsoft.tenant and microsoft.client_id are set \
+             together",
+        ),
+    ]);
 }
 
 #[test]
