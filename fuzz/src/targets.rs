@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// A target with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const ALL: [Target; 15] = [
+pub const ALL: [Target; 17] = [
     ("ics_parse", ics_parse),
     ("rrule_expand", rrule_expand),
     ("slack_view_submission", slack_view_submission),
@@ -39,6 +39,8 @@ pub const ALL: [Target; 15] = [
     ("signature_verify", signature_verify),
     ("csv_cell", csv_cell),
     ("google_events", google_events),
+    ("graph_page", graph_page),
+    ("meeting_uid", meeting_uid),
 ];
 
 /// Far above what anything may take, for machines that are busy.
@@ -300,4 +302,37 @@ pub fn csv_cell(data: &[u8]) {
     let [cell] = cells.as_slice() else { panic!("{} rows", cells.len()) };
     assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']), "{cell:?}");
     assert!(*cell == word || *cell == format!("'{word}"), "{cell:?}");
+}
+
+/// A page of Microsoft Graph, else one entry of it.
+pub fn graph_page(data: &[u8]) {
+    let entry = [b"{\"value\":[".as_slice(), data, b"]}"].concat();
+    for body in [data, &entry] {
+        let Some((meetings, _)) = calendar::fuzzing::graph_page(body, week()) else { continue };
+        for meeting in meetings {
+            assert!(meeting.start <= meeting.end);
+            let mut guests: Vec<&str> =
+                meeting.attendees.iter().map(|guest| guest.email.as_str()).collect();
+            guests.sort_unstable();
+            guests.dedup();
+            assert_eq!(guests.len(), meeting.attendees.len(), "somebody is invited twice");
+            assert!(!guests.contains(&"maya@own.onmicrosoft.example"), "a person under two names");
+            assert!(meeting.recurring || meeting.original_start == Timestamp::UNIX_EPOCH);
+        }
+    }
+}
+
+/// A UID, or what is wrapped into one.
+pub fn meeting_uid(data: &[u8]) {
+    let raw = text(data);
+    let hex = data.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let wrapped = format!(
+        "040000008200E00074C5B7101A82E00807EA030A000000000000000000000000000000000000000A\
+         7643616C2D55696401000000{hex}00"
+    );
+    for uid in [raw, wrapped] {
+        let once = calendar::fuzzing::shared_uid(&uid);
+        assert_eq!(calendar::fuzzing::shared_uid(&once), once);
+        assert!(once.len() <= uid.len());
+    }
 }

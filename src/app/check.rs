@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::SystemClock;
 use super::keep::backup_status;
-use crate::config::secrets::Secrets;
+use crate::config::secrets::{self, Secrets};
 use crate::config::{Config, ConfigError};
 use crate::domain::roster::source::CalendarSource;
 use crate::domain::roster::{self, Roster, RosterEntry};
@@ -63,6 +63,7 @@ pub async fn run(
     check_backup(config, now, &mut report)?;
     check_slack(config, secrets, &mut report).await?;
     let config = &check_google(config, &mut report)?;
+    let config = &check_microsoft(config, &mut report)?;
     check_calendars(config, &roster, &stored, now, &mut report).await?;
     digest_times(config, &roster, &stored, now, &mut report)?;
     Ok(!report.wrong)
@@ -234,6 +235,24 @@ fn check_google(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Conf
         Err(error) => {
             report.bad("google", &error.to_string())?;
             Ok(Config { google: None, ..config.clone() })
+        }
+    }
+}
+
+/// Who reads Microsoft 365. What remains to be checked if there is no secret goes on without it.
+fn check_microsoft(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Config> {
+    let Some(microsoft) = &config.microsoft else {
+        return Ok(config.clone());
+    };
+    match secrets::microsoft_from_env() {
+        Ok(_) => {
+            let (app, tenant) = (&microsoft.client_id, &microsoft.tenant);
+            report.good("microsoft", &format!("app {app} of the tenant {tenant}"))?;
+            Ok(config.clone())
+        }
+        Err(error) => {
+            report.bad("microsoft", &error.to_string())?;
+            Ok(Config { microsoft: None, ..config.clone() })
         }
     }
 }

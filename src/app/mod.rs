@@ -17,6 +17,7 @@ mod listen;
 pub mod log;
 mod lookout;
 mod metrics;
+mod microsoft;
 pub mod operator;
 pub mod pulse;
 mod rates;
@@ -346,11 +347,14 @@ fn calendar(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Calendars
         allow_http: *allow_http,
         allowed_hosts: allowed_hosts.clone(),
     };
-    let calendars = Calendars::new(&settings)?;
-    Ok(match &config.google {
-        Some(google) => calendars.with_google(google::calendar(google, &settings, clock)?),
-        None => calendars,
-    })
+    let mut calendars = Calendars::new(&settings)?;
+    if let Some(google) = &config.google {
+        calendars = calendars.with_google(google::calendar(google, &settings, clock)?);
+    }
+    if let Some(microsoft) = &config.microsoft {
+        calendars = calendars.with_microsoft(microsoft::calendar(microsoft, &settings, clock)?);
+    }
+    Ok(calendars)
 }
 
 fn rules(config: &Config) -> Rules {

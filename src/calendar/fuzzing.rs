@@ -6,10 +6,10 @@ use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::google::account::Identity;
-use super::google::page::{Pages, Whose};
 use super::google::refusals;
 use super::parse::parse;
 use super::series::occurrences;
+use super::{google, microsoft, uid};
 use crate::domain::meeting::Occurrence;
 
 /// Everything in a file that overlaps `window`.
@@ -23,9 +23,9 @@ pub fn google_page(
     body: &[u8],
     window: (Timestamp, Timestamp),
 ) -> Result<(Vec<Occurrence>, Vec<String>), String> {
-    let mut pages = Pages::default();
+    let mut pages = google::page::Pages::default();
     pages.take(body)?;
-    let whose = Whose::new("maya@own.example", None);
+    let whose = google::page::Whose::new("maya@own.example", None);
     Ok(pages.occurrences(&whose, &TimeZone::UTC, window))
 }
 
@@ -37,4 +37,24 @@ pub fn google_refusals(status: u16, body: &[u8], now: Timestamp) -> [String; 2] 
         refusals::of_token(status, &headers, body, &account, now).reason,
         refusals::of_calendar(status, &headers, body, &account).reason,
     ]
+}
+
+/// Everything on a page of Microsoft Graph that overlaps `window`, with where the next page is.
+pub fn graph_page(
+    body: &[u8],
+    window: (Timestamp, Timestamp),
+) -> Option<(Vec<Occurrence>, Option<String>)> {
+    let whose = microsoft::page::Whose {
+        email: "maya@own.example".into(),
+        mailbox: "maya@own.onmicrosoft.example".into(),
+        zone: TimeZone::UTC,
+    };
+    let mut pages = microsoft::page::Pages::default();
+    let next = pages.take(body, &whose).ok()?;
+    Some((pages.done(window).0, next))
+}
+
+/// A UID as all calendars of a meeting share it.
+pub fn shared_uid(raw: &str) -> String {
+    uid::shared(raw)
 }

@@ -1,14 +1,15 @@
 //! Calendars: one file a provider, and what iCalendar needs.
 //!
-//! [`providers`] sends each request to the one that it is for. [`ics`] asks `fetch` for the text (`guard` keeps it out of where it has no
-//! business, `address` says where that is), `parse` for the events in it and `series` for their
-//! occurrences in a window. `zone` gives local times their meaning,
-//! `recurrence` works rules out. A broken event costs itself only; it is counted in a warning
-//! that holds no title and no address. `kept` is what stays of a calendar whose provider works series
-//! out itself; [`google`] is one of those.
-//! [`google`] is a folder of its own.
+//! [`providers`] sends each request to the one that it is for: [`ics`], [`google`], [`microsoft`].
+//! All of them fetch through `fetch` (`guard` keeps it out of where it has no business, `address`
+//! says where that is). iCalendar goes through `parse` for the events and `series` for their
+//! occurrences in a window; `zone` gives local times their meaning, `recurrence` works rules out. A
+//! broken event costs itself only; it is counted in a warning that holds no title and no address.
+//! `kept` is what stays of a calendar whose provider works series out itself; `uid` makes one name of
+//! all that providers give a meeting.
 
 mod address;
+mod capped;
 mod details;
 mod discreet;
 mod event;
@@ -19,12 +20,14 @@ pub mod google;
 pub mod guard;
 pub mod ics;
 mod kept;
+pub mod microsoft;
 mod parse;
 pub mod providers;
 mod recurrence;
 mod series;
 #[cfg(test)]
 mod tests;
+mod uid;
 mod zone;
 
 use std::time::Duration;

@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use super::details::details;
 use super::event::{Event, Length, Moment, Replaces, Rule};
 use super::recurrence::{Budget, expand};
+use super::uid;
 use super::zone::{Brought, Change, Zone, Zones, as_if_utc};
 
 /// A longer line is left out, with its folds.
@@ -213,14 +214,19 @@ impl<'c> Reader<'c> {
                     other.as_text().is_some_and(|text| text.eq_ignore_ascii_case("THISANDFUTURE"))
                 }
             });
-        let replaces = replaced.map(|(instance, _)| Replaces { instance, and_following });
+        let uid = component.uid().map(str::trim).filter(|uid| !uid.is_empty());
+        // Exchange gives a single instance, to whom it is all they have, an id of its own.
+        let repeats = component.property(&ICalendarProperty::Rrule).is_some();
+        let is_alone = !repeats && uid.is_some_and(uid::names_an_instance);
+        let replaced =
+            replaced.map(|(instance, _)| instance).or_else(|| is_alone.then(|| start.clone()));
+        let replaces = replaced.map(|instance| Replaces { instance, and_following });
         let details = details(component, &start);
         let stamp = [ICalendarProperty::LastModified, ICalendarProperty::Dtstamp]
             .iter()
             .find_map(|name| first_moment(component.property(name)?));
-        let uid = component.uid().map(str::trim).filter(|uid| !uid.is_empty());
         Some(Event {
-            uid: uid.map_or_else(|| made_up_uid(&start, &details.title), str::to_owned),
+            uid: uid.map_or_else(|| made_up_uid(&start, &details.title), uid::shared),
             version: (details.sequence, stamp.map(|at| at.to_string()).unwrap_or_default()),
             length: length(component, &start, end.as_ref()),
             rules: self.rules(component, &ICalendarProperty::Rrule),

@@ -6,6 +6,7 @@ use super::CalendarSettings;
 use super::fetch::failed;
 use super::google::events::GoogleCalendar;
 use super::ics::IcsCalendar;
+use super::microsoft::view::MicrosoftCalendar;
 use crate::domain::roster::source::Provider;
 use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 
@@ -14,13 +15,14 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 pub struct Calendars {
     ics: IcsCalendar,
     google: Option<GoogleCalendar>,
+    microsoft: Option<MicrosoftCalendar>,
 }
 
 impl Calendars {
     /// # Errors
     /// If an HTTP client cannot be set up.
     pub fn new(settings: &CalendarSettings) -> anyhow::Result<Self> {
-        Ok(Self { ics: IcsCalendar::new(settings)?, google: None })
+        Ok(Self { ics: IcsCalendar::new(settings)?, google: None, microsoft: None })
     }
 
     /// The same with Google Calendar set up.
@@ -29,12 +31,21 @@ impl Calendars {
         Self { google: Some(google), ..self }
     }
 
+    /// The same with Microsoft 365 set up.
+    #[must_use]
+    pub fn with_microsoft(self, microsoft: MicrosoftCalendar) -> Self {
+        Self { microsoft: Some(microsoft), ..self }
+    }
+
     /// Who answers for a source; `None` if that provider is not set up.
     fn of(&self, provider: Provider) -> Option<&dyn Calendar> {
         match provider {
             Provider::Ics => Some(&self.ics),
             Provider::Google => self.google.as_ref().map(|google| google as &dyn Calendar),
-            Provider::Microsoft | Provider::CalDav => None,
+            Provider::Microsoft => {
+                self.microsoft.as_ref().map(|microsoft| microsoft as &dyn Calendar)
+            }
+            Provider::CalDav => None,
         }
     }
 }

@@ -206,6 +206,27 @@ fn an_event_that_does_not_repeat_keeps_its_identity_when_it_moves() {
 }
 
 #[test]
+fn instances_that_came_alone_are_instances_of_one_series() {
+    let id = |day: &str| {
+        format!(
+            "040000008200E00074C5B7101A82E008{day}2CFCE63DC56CDA010000000000000000100000\
+             00B5A2FFF2E86E5348B133D05386CDDD04"
+        )
+    };
+    let alone = |day: &str, start: &str| {
+        format!("UID:{}\nDTSTART:202603{start}T130000Z\nDURATION:PT1H", id(day).to_lowercase())
+    };
+    let events = [alone("07EA030A", "10"), alone("07EA030B", "11")];
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    let found = found(&calendar(&events), MARCH.0, MARCH.1);
+    assert_eq!(found.len(), 2);
+    for one in &found {
+        assert_eq!((&one.uid, one.original_start), (&id("00000000"), one.start));
+        assert!(one.recurring);
+    }
+}
+
+#[test]
 fn a_broken_event_costs_only_itself() {
     let text = calendar(&[
         "UID:a\nSUMMARY:no start",

@@ -220,6 +220,12 @@ fn unknown_section(section: &str) -> String {
 /// `section` is empty for a key above all sections.
 fn unknown_key(section: &str, key: &str) -> String {
     let place = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+    if section == "microsoft" && key.contains("secret") {
+        return format!(
+            "{place}: unknown key; the secret is not written here but in the environment, as \
+             DEBRIEF_MICROSOFT_CLIENT_SECRET"
+        );
+    }
     if key.contains("token") || key.contains("secret") {
         return format!(
             "{place}: unknown key; tokens are not written here but in the environment, as \

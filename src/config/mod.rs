@@ -5,6 +5,7 @@
 
 mod document;
 pub mod google;
+pub mod microsoft;
 pub mod secrets;
 pub mod supervisor;
 mod values;
@@ -17,6 +18,7 @@ use jiff::SignedDuration;
 
 use self::document::Document;
 use self::google::GoogleConfig;
+use self::microsoft::MicrosoftConfig;
 use crate::domain::backup::Rotation;
 use crate::domain::debrief::{PromptRules, WorkingHours};
 use crate::domain::meeting::MeetingRules;
@@ -49,6 +51,8 @@ pub struct Config {
     pub calendar: CalendarConfig,
     /// `None` if Google Calendar is not set up.
     pub google: Option<GoogleConfig>,
+    /// `None` if Microsoft 365 is not set up.
+    pub microsoft: Option<MicrosoftConfig>,
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
     pub backup: BackupConfig,
@@ -126,7 +130,7 @@ impl ConfigError {
 }
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 42] = [
+const KEYS: [&str; 46] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -157,6 +161,10 @@ const KEYS: [&str; 42] = [
     "google.key_file",
     "google.api_url",
     "google.token_url",
+    "microsoft.tenant",
+    "microsoft.client_id",
+    "microsoft.graph_url",
+    "microsoft.login_url",
     "http.listen",
     "backup.folder",
     "backup.schedule",
@@ -217,6 +225,7 @@ impl Config {
                 allowed_hosts: file.list("calendar.allowed_hosts", &[], values::host)?,
             },
             google: google::google(&file)?,
+            microsoft: microsoft::microsoft(&file)?,
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
             retention: retention(&file)?,
             log: LogConfig {

@@ -1,4 +1,4 @@
-//! What Slack knows us by, and we it: from the environment or from files that it names.
+//! What Slack and Microsoft know us by: from the environment or from files that it names.
 //!
 //! Separate from the configuration file, so that the file can be shown and kept in version control.
 //! No error and no `Debug` shows a secret.
@@ -73,6 +73,39 @@ const SIGNING: Token = Token {
     source: "the signing secret (32 hexadecimal digits) is on the app's page at \
              https://api.slack.com/apps under Basic Information",
 };
+
+const MICROSOFT: Token = Token {
+    variable: "DEBRIEF_MICROSOFT_CLIENT_SECRET",
+    prefix: "",
+    source: "the client secret's value is shown once, when it is made on the app's page in the \
+             Microsoft Entra admin center under Certificates & secrets",
+};
+
+/// The secret of the app that reads Microsoft 365.
+pub fn microsoft_from_env() -> Result<Secret, ConfigError> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the configuration is the one reader of the environment"
+    )]
+    microsoft(|name| std::env::var(name).ok())
+}
+
+fn microsoft(variable: impl Fn(&str) -> Option<String>) -> Result<Secret, ConfigError> {
+    find(&MICROSOFT, &variable, check_client_secret).map(Secret)
+}
+
+fn check_client_secret(value: &str) -> Result<(), String> {
+    let is_id = value.len() == 36
+        && value.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+        && value.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if is_id {
+        return Err("holds the ID of a secret, not its value".into());
+    }
+    if value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    Err("is not one whole secret: it holds spaces or several lines".into())
+}
 
 impl Secrets {
     /// For a bot that opens sockets.
@@ -304,6 +337,27 @@ mod tests {
             ),
         ] {
             let said = with(wrong);
+            assert!(said.starts_with(why), "{said}");
+            assert!(wrong.is_empty() || !said.contains(wrong));
+        }
+    }
+
+    #[test]
+    fn the_secret_of_microsoft_is_a_value() {
+        let with = |value: &'static str| {
+            let found = microsoft(|name| (name == MICROSOFT.variable).then(|| value.to_owned()));
+            found.map(|secret| secret.reveal().to_owned()).map_err(|error| error.to_string())
+        };
+        assert_eq!(with(" a1B~c.d_e-8Q\n").unwrap(), "a1B~c.d_e-8Q");
+        for (wrong, why) in [
+            ("", "DEBRIEF_MICROSOFT_CLIENT_SECRET is not set; the client secret's value"),
+            ("one two", "DEBRIEF_MICROSOFT_CLIENT_SECRET is not one whole secret"),
+            (
+                "0f8fad5b-d9cb-469f-a165-70867728950e",
+                "DEBRIEF_MICROSOFT_CLIENT_SECRET holds the ID of a secret, not its value",
+            ),
+        ] {
+            let said = with(wrong).unwrap_err();
             assert!(said.starts_with(why), "{said}");
             assert!(wrong.is_empty() || !said.contains(wrong));
         }

@@ -91,13 +91,13 @@ fn f43_unknown_names_suggest_the_known() {
         (
             "name = \"x\"",
             "1: name: unknown key; sections: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, google, http, backup, retention, log",
+             meetings, calendar, google, microsoft, http, backup, retention, log",
         ),
         ("[promt]\ndelay = \"5m\"", "1: promt: unknown section; did you mean prompt?"),
         (
             "[users]",
             "1: users: unknown section; allowed: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, google, http, backup, retention, log",
+             meetings, calendar, google, microsoft, http, backup, retention, log",
         ),
         ("log = \"info\"", "1: log: is a section; write [log] and its keys below"),
         ("[[log]]\nlevel = \"info\"", "1: log: is a section; write [log] and its keys below"),
@@ -105,6 +105,11 @@ fn f43_unknown_names_suggest_the_known() {
             "[slack]\nbot_token = \"xoxb-1\"",
             "2: slack.bot_token: unknown key; tokens are not written here but in the environment, \
              as DEBRIEF_SLACK_BOT_TOKEN and DEBRIEF_SLACK_APP_TOKEN",
+        ),
+        (
+            "[microsoft]\nclient_secret = \"x\"",
+            "2: microsoft.client_secret: unknown key; the secret is not written here but in the \
+             environment, as DEBRIEF_MICROSOFT_CLIENT_SECRET",
         ),
         (
             "[log]\nlevl = 1\n[prompt]\ndelay = 1",
@@ -362,6 +367,48 @@ fn google_is_set_up_by_naming_a_key() {
     assert_eq!(google.key_file, Path::new("k.json"));
     assert_eq!(google.api_url, "https://www.googleapis.com/calendar/v3");
     assert_eq!(google.token_url, "http://localhost:1/token");
+}
+
+#[test]
+fn a_microsoft_that_cannot_be_says_what_to_write() {
+    check(&[
+        (
+            "[microsoft]\ngraph_url = \"graph.microsoft.us\"",
+            "2: microsoft.graph_url: \"graph.microsoft.us\" is not a web address; write \
+             https://graph.microsoft.com",
+        ),
+        (
+            "[microsoft]\ngraph_url = \"https://graph.microsoft.com/v1.0/\"",
+            "2: microsoft.graph_url: \"https://graph.microsoft.com/v1.0/\" ends in a version; write \
+             it without, such as https://graph.microsoft.com",
+        ),
+        (
+            "[microsoft]\ntenant = \"common\"",
+            "2: microsoft.tenant: \"common\" is no single tenant; write your directory's ID, or one \
+             of its domains, such as example.onmicrosoft.com",
+        ),
+        (
+            "[microsoft]\nclient_id = \"my app\"",
+            "2: microsoft.client_id: \"my app\" is not an app's ID; write the application (client) \
+             ID, such as 00000000-0000-0000-0000-000000000000",
+        ),
+        (
+            "[microsoft]\ntenant = \"example.com\"",
+            "1: microsoft.client_id: is missing; microsoft.tenant and microsoft.client_id are set \
+             together",
+        ),
+    ]);
+}
+
+#[test]
+fn microsoft_is_set_up_by_naming_a_tenant_and_an_app() {
+    assert!(parsed(LEAST).microsoft.is_none());
+    let text = "microsoft = { tenant = \"Example.com\", client_id = \"4711\", \
+                login_url = \"http://localhost:1/\" }";
+    let microsoft = parsed(&format!("{text}\n{LEAST}")).microsoft.unwrap();
+    assert_eq!((&*microsoft.tenant, &*microsoft.client_id), ("example.com", "4711"));
+    assert_eq!(microsoft.graph_url, "https://graph.microsoft.com");
+    assert_eq!(microsoft.login_url, "http://localhost:1");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::refusals::stranger;
 use super::wire::{Conference, Event, Guest, MOST_EVENTS, Moment, Page};
+use crate::calendar::uid;
 use crate::calendar::zone::{Zone, Zones};
 use crate::domain::meeting::{Attendee, AttendeeKind, Nature, Occurrence, Response};
 
@@ -176,11 +177,11 @@ impl Reader<'_> {
             let length = siblings.map_or(SignedDuration::ZERO, |series| series.length);
             Some(Times { start, end: start.checked_add(length).ok()?, all_day: false })
         })?;
-        let uid = match (event.ical_uid.filter(|uid| !uid.is_empty()), siblings) {
+        let uid = uid::shared(&match (event.ical_uid.filter(|uid| !uid.is_empty()), siblings) {
             (Some(uid), _) => uid,
             (None, Some(siblings)) => siblings.uid.clone(),
             (None, None) => uid_of(series.or(event.id.as_deref())?),
-        };
+        });
         let organizer = self.organizer(event.organizer.as_ref(), has_guests);
         let guests = event.attendees.map(|guests| guests.kept).unwrap_or_default();
         let is_free = event.transparency.as_deref() == Some("transparent");

@@ -2,12 +2,11 @@
 //!
 //! Everything may be missing: Google leaves out what is usual, and nearly all of what is deleted.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+
+use crate::calendar::capped::Capped;
 
 /// What is asked for, and nothing else.
 pub(super) const FIELDS: &str = "timeZone,nextPageToken,items(id,status,summary,start,end,\
@@ -19,43 +18,6 @@ pub(super) const FIELDS: &str = "timeZone,nextPageToken,items(id,status,summary,
 pub(super) const MOST_EVENTS: usize = 5_000;
 /// Of one event; Google allows 200 guests, and more through groups.
 const MOST_GUESTS: usize = 1_000;
-
-/// A list of which no more than `MOST` are kept.
-pub(super) struct Capped<T, const MOST: usize> {
-    pub(super) kept: Vec<T>,
-    pub(super) is_whole: bool,
-}
-
-impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Capped<T, MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(List(PhantomData))
-    }
-}
-
-struct List<T, const MOST: usize>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for List<T, MOST> {
-    type Value = Capped<T, MOST>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut kept = Vec::new();
-        while kept.len() < MOST {
-            match list.next_element()? {
-                Some(one) => kept.push(one),
-                None => return Ok(Capped { kept, is_whole: true }),
-            }
-        }
-        let mut is_whole = true;
-        while list.next_element::<IgnoredAny>()?.is_some() {
-            is_whole = false;
-        }
-        Ok(Capped { kept, is_whole })
-    }
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

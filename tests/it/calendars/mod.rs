@@ -1,7 +1,9 @@
-//! Calendars of every provider, through the real adapters and several at a time.
+//! Calendars of every provider, through the real adapters against servers that speak the providers'
+//! dialects, and several at a time.
 
 mod agreement;
 mod away;
 mod checking;
 mod google;
+mod microsoft;
 mod scale;

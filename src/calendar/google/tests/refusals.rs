@@ -36,14 +36,14 @@ const NO_TOKEN: [Case; 10] = [
         "Client is unauthorized to retrieve access tokens using this method, or client not \
          authorized for any of the scopes requested.",
         "allow client ID 1234 the scope https://www.googleapis.com/auth/calendar.events.readonly",
-        Trouble::Passing,
+        Trouble::Refused,
     ),
     (
         403,
         "access_denied",
         "Requested client not authorized.",
         "Domain-wide delegation",
-        Trouble::Passing,
+        Trouble::Refused,
     ),
     (
         400,
@@ -51,15 +51,15 @@ const NO_TOKEN: [Case; 10] = [
         "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable \
          timeframe. Check your iat and exp values in the JWT claim.",
         "this machine's clock is wrong; set it by NTP [400 invalid_grant]",
-        Trouble::Passing,
+        Trouble::Refused,
     ),
-    (400, "invalid_grant", "Invalid JWT Signature.", "make a new one", Trouble::Passing),
+    (400, "invalid_grant", "Invalid JWT Signature.", "make a new one", Trouble::Refused),
     (
         400,
         "invalid_grant",
         "Invalid grant: account not found",
         "the service account was deleted",
-        Trouble::Passing,
+        Trouble::Refused,
     ),
     (400, "invalid_grant", "Invalid email or User ID", "correct the roster", Trouble::Gone),
     (
@@ -74,16 +74,16 @@ const NO_TOKEN: [Case; 10] = [
         "invalid_grant",
         "Invalid JWT: Failed audience check.",
         "correct google.token_url",
-        Trouble::Passing,
+        Trouble::Refused,
     ),
     (
         401,
         "invalid_client",
         "The OAuth client was not found.",
         "unknown, deleted or disabled",
-        Trouble::Passing,
+        Trouble::Refused,
     ),
-    (400, "surprise maya@own.example", "", "[400 no reason given]", Trouble::Passing),
+    (400, "surprise maya@own.example", "", "[400 no reason given]", Trouble::Refused),
 ];
 
 #[test]
@@ -126,33 +126,33 @@ fn calendar(code: u16, reasons: &[&str]) -> CalendarError {
 fn a_refusal_is_judged_by_its_reason_not_by_its_number() {
     let patience = "Google asks for patience";
     for (code, reasons, start, after, trouble) in [
-        (403, &["rateLimitExceeded"][..], patience, Some(17), Trouble::Passing),
-        (403, &["userRateLimitExceeded"], patience, Some(17), Trouble::Passing),
-        (403, &["quotaExceeded"], patience, Some(17), Trouble::Passing),
-        (429, &["rateLimitExceeded"], patience, Some(17), Trouble::Passing),
-        (429, &[], patience, Some(17), Trouble::Passing),
-        (503, &["backendError"], "Google has a problem of its own", Some(17), Trouble::Passing),
+        (403, &["rateLimitExceeded"][..], patience, Some(17), Trouble::Busy),
+        (403, &["userRateLimitExceeded"], patience, Some(17), Trouble::Busy),
+        (403, &["quotaExceeded"], patience, Some(17), Trouble::Busy),
+        (429, &["rateLimitExceeded"], patience, Some(17), Trouble::Busy),
+        (429, &[], patience, Some(17), Trouble::Busy),
+        (503, &["backendError"], "Google has a problem of its own", Some(17), Trouble::Busy),
         (
             403,
             &["accessNotConfigured"],
             "the Google Calendar API is not enabled in the project sales-tools",
             None,
-            Trouble::Passing,
+            Trouble::Refused,
         ),
-        (403, &["forbidden"], "Google refuses: this person may not", None, Trouble::Passing),
+        (403, &["forbidden"], "Google refuses: this person may not", None, Trouble::Refused),
         (
             403,
             &["insufficientPermissions", "ACCESS_TOKEN_SCOPE_INSUFFICIENT"],
             "the service account's scope is not enough; allow client ID 1234",
             None,
-            Trouble::Passing,
+            Trouble::Refused,
         ),
         (403, &["notACalendarUser"], "Google Calendar is not switched on", None, Trouble::Gone),
         (404, &["notFound"], "Google knows no such calendar", None, Trouble::Gone),
         (410, &["deleted"], "Google knows no such calendar", None, Trouble::Gone),
         (410, &["fullSyncRequired"], "Google wants the calendar read", None, Trouble::Passing),
         (400, &["badRequest"], "Google does not understand", None, Trouble::Passing),
-        (401, &["authError"], "Google refuses the token", None, Trouble::Passing),
+        (401, &["authError"], "Google refuses the token", None, Trouble::Refused),
     ] {
         let told = calendar(code, reasons);
         assert!(told.reason.starts_with(start), "{code} {reasons:?}: {}", told.reason);
