@@ -4,6 +4,7 @@
 //! Relative paths mean the working directory. Tokens are not part of this: see [`secrets`].
 
 mod document;
+pub mod passwords;
 pub mod secrets;
 pub mod supervisor;
 mod values;
@@ -45,6 +46,7 @@ pub struct Config {
     pub digest_schedule: Schedule,
     pub meetings: MeetingRules,
     pub calendar: CalendarConfig,
+    pub caldav: CalDavConfig,
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
     pub backup: BackupConfig,
@@ -94,6 +96,13 @@ pub struct CalendarConfig {
     pub allowed_hosts: Vec<String>,
 }
 
+/// How we log in to `CalDAV` servers (`[caldav]`); the passwords are in [`passwords`].
+#[derive(Debug, Clone)]
+pub struct CalDavConfig {
+    /// Where the roster's address has none; the person's address without it.
+    pub user: Option<String>,
+}
+
 /// What is logged and how (`[log]`).
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -113,7 +122,7 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 39] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -140,6 +149,7 @@ const KEYS: [&str; 38] = [
     "calendar.allow_private",
     "calendar.allow_http",
     "calendar.allowed_hosts",
+    "caldav.user",
     "http.listen",
     "backup.folder",
     "backup.schedule",
@@ -198,6 +208,7 @@ impl Config {
                 allow_http: file.switch("calendar.allow_http")?,
                 allowed_hosts: file.list("calendar.allowed_hosts", &[], values::host)?,
             },
+            caldav: caldav(&file)?,
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
             retention: retention(&file)?,
             log: LogConfig {
@@ -206,6 +217,19 @@ impl Config {
             },
         })
     }
+}
+
+fn caldav(file: &Document<'_>) -> Result<CalDavConfig, ConfigError> {
+    let user = file.optional("caldav.user", |text| Ok(text.trim().to_owned()))?;
+    let is_odd = |c: char| c == ':' || c.is_control();
+    if user.as_ref().is_some_and(|user| user.is_empty() || user.contains(is_odd)) {
+        // The value is not repeated: it might hold a password.
+        return Err(file.fault(
+            "caldav.user",
+            "is not a user name; write one without a colon, or leave the key out",
+        ));
+    }
+    Ok(CalDavConfig { user })
 }
 
 fn slack_mode(file: &Document<'_>) -> Result<SlackMode, ConfigError> {
