@@ -221,7 +221,10 @@ async fn check_calendars(
     now: Timestamp,
     report: &mut Report<'_>,
 ) -> anyhow::Result<()> {
-    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config)?);
+    let calendar: Arc<dyn Calendar> = match super::calendar(config) {
+        Ok(calendar) => Arc::new(calendar),
+        Err(error) => return report.bad("calendar", &format!("{error:#}")),
+    };
     let mut waiting = roster
         .people
         .iter()

@@ -44,7 +44,9 @@ use self::roster::RosterFile;
 use self::rounds::Kit;
 use self::web::Web;
 use crate::calendar::CalendarSettings;
+use crate::calendar::caldav::{CalDavSettings, Passwords};
 use crate::calendar::providers::Calendars;
+use crate::config::passwords::CalDavPasswords;
 use crate::config::secrets::{DoorKey, Secret, Secrets};
 use crate::config::{CalendarConfig, Config, SlackMode};
 use crate::flows::{Bot, Rules};
@@ -333,13 +335,22 @@ async fn open_door(
 fn calendar(config: &Config) -> anyhow::Result<Calendars> {
     let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
         &config.calendar;
-    Calendars::new(&CalendarSettings {
+    let settings = CalendarSettings {
         timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
         max_bytes: *max_bytes,
         allow_private: *allow_private,
         allow_http: *allow_http,
         allowed_hosts: allowed_hosts.clone(),
-    })
+    };
+    Calendars::new(&settings, caldav(config)?)
+}
+
+fn caldav(config: &Config) -> anyhow::Result<CalDavSettings> {
+    let known = CalDavPasswords::from_env()?;
+    let own = known.own.iter().map(|(user, one)| (user.clone(), one.reveal().to_owned()));
+    let common = known.common.as_ref().map(|secret| secret.reveal().to_owned());
+    let passwords = Passwords { common, own: own.collect() };
+    Ok(CalDavSettings { user: config.caldav.user.clone(), passwords })
 }
 
 fn rules(config: &Config) -> Rules {

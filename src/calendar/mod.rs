@@ -8,6 +8,7 @@
 //! out itself.
 
 mod address;
+pub mod caldav;
 mod details;
 mod discreet;
 mod event;

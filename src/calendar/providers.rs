@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 
 use super::CalendarSettings;
+use super::caldav::CalDavSettings;
+use super::caldav::reader::CalDavCalendar;
 use super::fetch::failed;
 use super::ics::IcsCalendar;
 use crate::domain::roster::source::Provider;
@@ -12,20 +14,25 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 #[derive(Debug)]
 pub struct Calendars {
     ics: IcsCalendar,
+    caldav: CalDavCalendar,
 }
 
 impl Calendars {
     /// # Errors
     /// If an HTTP client cannot be set up.
-    pub fn new(settings: &CalendarSettings) -> anyhow::Result<Self> {
-        Ok(Self { ics: IcsCalendar::new(settings)? })
+    pub fn new(settings: &CalendarSettings, caldav: CalDavSettings) -> anyhow::Result<Self> {
+        Ok(Self {
+            ics: IcsCalendar::new(settings)?,
+            caldav: CalDavCalendar::new(settings, caldav)?,
+        })
     }
 
     /// Who answers for a source; `None` if that provider is not set up.
     fn of(&self, provider: Provider) -> Option<&dyn Calendar> {
         match provider {
             Provider::Ics => Some(&self.ics),
-            Provider::Google | Provider::Microsoft | Provider::CalDav => None,
+            Provider::CalDav => Some(&self.caldav),
+            Provider::Google | Provider::Microsoft => None,
         }
     }
 }
