@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// A target with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const ALL: [Target; 14] = [
+pub const ALL: [Target; 15] = [
     ("ics_parse", ics_parse),
     ("rrule_expand", rrule_expand),
     ("slack_view_submission", slack_view_submission),
@@ -38,6 +38,7 @@ pub const ALL: [Target; 14] = [
     ("history_query", history_query),
     ("signature_verify", signature_verify),
     ("csv_cell", csv_cell),
+    ("dav_answer", dav_answer),
 ];
 
 /// Far above what anything may take, for machines that are busy.
@@ -274,4 +275,20 @@ pub fn csv_cell(data: &[u8]) {
     let [cell] = cells.as_slice() else { panic!("{} rows", cells.len()) };
     assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']), "{cell:?}");
     assert!(*cell == word || *cell == format!("'{word}"), "{cell:?}");
+}
+
+/// What a `CalDAV` server answers: read or refused in words, never expanded, and every entry in it has
+/// one spelling.
+pub fn dav_answer(data: &[u8]) {
+    let began = Instant::now();
+    match calendar::fuzzing::dav(data) {
+        Ok(paths) => {
+            for path in paths {
+                assert!(path.starts_with('/'), "{path}");
+                assert_eq!(calendar::fuzzing::dav_path(&path).as_ref(), Some(&path));
+            }
+        }
+        Err(reason) => assert!(!reason.is_empty()),
+    }
+    assert!(began.elapsed() < LONG, "an answer takes too long");
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::caldav;
 use super::parse::parse;
 use super::series::occurrences;
 use crate::domain::meeting::Occurrence;
@@ -11,4 +12,15 @@ use crate::domain::meeting::Occurrence;
 pub fn read(text: &[u8], window: (Timestamp, Timestamp)) -> Vec<Occurrence> {
     let parsed = parse(text, &TimeZone::UTC);
     occurrences(parsed.events, window).0
+}
+
+/// A `CalDAV` server's answer: the paths of the entries in it, each in its one spelling, or why it is
+/// not read.
+pub fn dav(body: &[u8]) -> Result<Vec<String>, &'static str> {
+    caldav::fuzzed(body, Timestamp::UNIX_EPOCH)
+}
+
+/// The one spelling of a path.
+pub fn dav_path(path: &str) -> Option<String> {
+    caldav::fuzzed_path(path)
 }

@@ -68,7 +68,8 @@ fn is_sibling(here: &str, there: &str) -> bool {
 /// The path of an entry in its one spelling, which it may be asked for by; `None` if it has none.
 pub(super) fn path(base: &Url, href: &str) -> Option<String> {
     let url = base.join(href).ok()?;
-    (url.has_host()).then(|| normal(url.path()))
+    // Two slashes would be read as a host the next time.
+    (url.has_host() && !url.path().starts_with("//")).then(|| normal(url.path()))
 }
 
 /// Of the spellings of a path the one with the fewest escapes.

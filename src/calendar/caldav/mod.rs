@@ -17,6 +17,9 @@ mod xml;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
+use reqwest::Url;
+
 /// Who we are to these servers.
 #[derive(Debug, Clone, Default)]
 pub struct CalDavSettings {
@@ -44,4 +47,18 @@ impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passwords(…)")
     }
+}
+
+/// For [`super::fuzzing`]: reads an answer as far as nobody is asked for more.
+pub(super) fn fuzzed(body: &[u8], horizon: Timestamp) -> Result<Vec<String>, &'static str> {
+    let answer = multistatus::Answer::read(body)?;
+    let texts = answer.responses.iter().filter_map(|response| response.props.data.as_deref());
+    for text in texts {
+        state::reduced(text, horizon);
+    }
+    Ok(answer.responses.iter().filter_map(|response| fuzzed_path(&response.href)).collect())
+}
+
+pub(super) fn fuzzed_path(path: &str) -> Option<String> {
+    href::path(&Url::parse("https://dav.example/maya/").ok()?, path)
 }

@@ -112,7 +112,8 @@ fn take(prop: &Element, props: &mut Props) {
         "C:calendar-data" => props.data = text(),
         "D:sync-token" => props.token = text(),
         "S:getctag" => props.ctag = text(),
-        "S:source" => props.is_subscribed = true,
+        // Some servers tell it of every calendar, empty.
+        "S:source" => props.is_subscribed |= prop.word("D:href").is_some(),
         "D:current-user-principal" => props.principal = prop.word("D:href").map(str::to_owned),
         "D:owner" => props.owner = prop.word("D:href").map(str::to_owned),
         "C:calendar-home-set" => {

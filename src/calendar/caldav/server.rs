@@ -143,15 +143,19 @@ impl<'g> Server<'g> {
             if is_web_page(start) { Err(WEB_PAGE) } else { Ok(()) }
         })
         .await?;
+        if is_web_page(&body) {
+            return Err(failed(WEB_PAGE).into());
+        }
         let reading = tokio::task::spawn_blocking(move || Answer::read(&body));
         let answer = reading.await.unwrap_or(Err("the server's answer could not be worked out"));
         Ok((from, answer.map_err(failed)?))
     }
 }
 
-fn is_web_page(start: &[u8]) -> bool {
-    let start = String::from_utf8_lossy(start).to_lowercase();
-    start.contains("<html") || start.contains("<!doctype html")
+fn is_web_page(body: &[u8]) -> bool {
+    let start = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).take(64);
+    let start = String::from_utf8_lossy(&start.collect::<Vec<u8>>()).to_lowercase();
+    start.starts_with("<html") || start.contains("<!doctypehtml")
 }
 
 /// The prefixes that every question uses.

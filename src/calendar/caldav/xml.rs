@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn s07_what_tries_to_grow_is_refused() {
+    fn s06_xml_that_tries_to_grow_is_refused() {
         let bomb = "<!DOCTYPE x [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]>";
         assert_eq!(refusal(&format!("{bomb}{HEAD}<d:href>&b;</d:href></d:multistatus>")), DECLARES);
         assert_eq!(refusal(&format!("{HEAD}<d:href>&b;</d:href></d:multistatus>")), NOT_XML);

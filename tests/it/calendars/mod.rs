@@ -1,0 +1,3 @@
+//! The calendars people really have, through the real adapters.
+
+mod caldav;
