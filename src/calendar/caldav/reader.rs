@@ -1,11 +1,12 @@
 //! Reads `caldav:` sources: one question where nothing changed, and the whole within one deadline.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::Url;
+use tokio::time::Instant;
 
 use super::CalDavSettings;
 use super::discovery::{Offer, discover, listed};
@@ -15,7 +16,7 @@ use super::state::{Kept, Place, State};
 use super::sync::{Sync, TOO_MUCH};
 use crate::calendar::CalendarSettings;
 use crate::calendar::fetch::failed;
-use crate::calendar::guard::{Guard, Names, SLOW, SystemNames};
+use crate::calendar::guard::{Guard, Names, SystemNames};
 use crate::calendar::ics::{counted, trouble_warnings, warnings};
 use crate::calendar::kept::seal;
 use crate::calendar::parse::parse;
@@ -27,6 +28,9 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 const NO_PASSWORD: &str = "no password is known for this person's user name; set \
                            DEBRIEF_CALDAV_PASSWORD, or give it a line in the file that \
                            DEBRIEF_CALDAV_PASSWORDS_FILE names";
+/// Of all unfinished readings together.
+const MOST_UNFINISHED: u64 = 64 << 20;
+
 const NO_USER: &str = "the user name holds a colon, which servers do not understand";
 const OUT_OF_TIME: &str = "takes too long to work out; publish fewer repeating events";
 
@@ -36,7 +40,11 @@ pub struct CalDavCalendar {
     guard: Guard,
     limits: CalendarSettings,
     settings: CalDavSettings,
+    unfinished: Mutex<Unfinished>,
 }
+
+/// First readings that took too long for one deadline, by whose they are.
+type Unfinished = HashMap<String, State>;
 
 /// Where a person's calendars are said to be, and what opens them.
 struct Access<'c> {
@@ -61,7 +69,8 @@ impl CalDavCalendar {
         settings: CalDavSettings,
         names: Arc<dyn Names>,
     ) -> anyhow::Result<Self> {
-        Ok(Self { guard: Guard::new(limits, names)?, limits: limits.clone(), settings })
+        let guard = Guard::new(limits, names)?;
+        Ok(Self { guard, limits: limits.clone(), settings, unfinished: Mutex::default() })
     }
 
     fn access(&self, request: &CalendarRequest) -> Result<Access<'_>, CalendarError> {
@@ -78,16 +87,17 @@ impl CalDavCalendar {
         Ok(Access { start, user, password })
     }
 
-    /// The state of now.
-    async fn refreshed(
+    /// Brings `state` to now. Where that fails, it holds what came until then.
+    async fn refresh(
         &self,
         access: &Access<'_>,
-        known: Option<State>,
+        state: &mut State,
         window: (Timestamp, Timestamp),
-    ) -> Result<State, CalendarError> {
+    ) -> Result<(), CalendarError> {
         let key = (access.user.as_str(), access.password);
-        let server = Server::new(&self.guard, key, self.limits.max_bytes)?;
-        let (mut state, offers) = found(&server, access, known).await?;
+        let deadline = Instant::now() + self.limits.timeout;
+        let server = Server::new(&self.guard, key, self.limits.max_bytes, deadline)?;
+        let offers = found(&server, access, state).await?;
         let listing_is_due = state.turn_to(window.0);
         let mut sync = Sync {
             server: &server,
@@ -97,19 +107,31 @@ impl CalDavCalendar {
             most: self.limits.max_bytes,
             taken: 0,
         };
-        let mut before = std::mem::take(&mut state.calendars);
+        state.calendars.retain(|kept| offers.iter().any(|offer| offer.url.as_str() == kept.url));
         for offer in offers {
-            let known = before.iter().position(|kept| kept.url == offer.url.as_str());
-            let mut calendar = known
-                .map_or_else(|| Kept::at(offer.url.as_str()), |place| before.swap_remove(place));
-            sync.refresh(&mut calendar, &offer).await?;
-            state.calendars.push(calendar);
-            sync.taken = state.size();
+            let known = state.calendars.iter().position(|kept| kept.url == offer.url.as_str());
+            let place = known.unwrap_or_else(|| {
+                state.calendars.push(Kept::at(offer.url.as_str()));
+                state.calendars.len() - 1
+            });
+            sync.taken = state.size() - state.calendars[place].size();
+            sync.refresh(&mut state.calendars[place], &offer).await?;
         }
-        if sync.taken > self.limits.max_bytes {
+        if state.size() > self.limits.max_bytes {
             return Err(failed(TOO_MUCH));
         }
-        Ok(state)
+        Ok(())
+    }
+
+    /// Keeps what came of a reading that failed, so that a calendar too large for one deadline is
+    /// read in several. In memory only, and for few at a time.
+    fn put_aside(&self, subject: &str, state: State) {
+        if let Ok(mut unfinished) = self.unfinished.lock() {
+            let kept: u64 = unfinished.values().map(State::size).sum();
+            if kept + state.size() <= MOST_UNFINISHED {
+                unfinished.insert(subject.to_owned(), state.unfinished());
+            }
+        }
     }
 }
 
@@ -117,11 +139,17 @@ impl CalDavCalendar {
 impl Calendar for CalDavCalendar {
     async fn read(&self, request: &CalendarRequest) -> Result<CalendarRead, CalendarError> {
         let access = self.access(request)?;
-        let known = State::recall(request.known.as_ref(), &subject(&access));
-        let refreshing = self.refreshed(&access, known.clone(), request.window);
-        let state = tokio::time::timeout(self.limits.timeout, refreshing)
-            .await
-            .unwrap_or_else(|_| Err(failed(SLOW)))?;
+        let subject = subject(&access);
+        let known = State::recall(request.known.as_ref(), &subject);
+        let begun = self.unfinished.lock().ok().and_then(|mut all| all.remove(&subject));
+        let mut state = begun.or_else(|| known.clone()).unwrap_or_else(|| State::new(&subject));
+        let before = known.as_ref().map_or(0, State::count);
+        if let Err(error) = self.refresh(&access, &mut state, request.window).await {
+            if state.count() > before {
+                self.put_aside(&subject, state);
+            }
+            return Err(error);
+        }
         let is_new = known.as_ref() != Some(&state);
         expanded(request, state, is_new).await
     }
@@ -143,23 +171,19 @@ fn subject(access: &Access<'_>) -> String {
 async fn found(
     server: &Server<'_>,
     access: &Access<'_>,
-    known: Option<State>,
-) -> Result<(State, Vec<Offer>), CalendarError> {
-    let mut state = match known {
-        None => None,
-        Some(state) => match listed(server, &state.places).await {
-            Ok(offers) => return Ok((state, offers)),
-            Err(refusal) if may_have_moved(&refusal, &state, access) => Some(state),
+    state: &mut State,
+) -> Result<Vec<Offer>, CalendarError> {
+    if !state.places.is_empty() {
+        match listed(server, &state.places).await {
+            Ok(offers) => return Ok(offers),
+            Err(refusal) if may_have_moved(&refusal, state, access) => {}
             Err(refusal) => return Err(refusal.told()),
-        },
-    };
+        }
+    }
     let places = discover(server, &access.start).await?;
     let offers = listed(server, &places).await.map_err(Refusal::told)?;
-    match &mut state {
-        Some(state) => state.places = places,
-        None => state = Some(State::new(&subject(access), places)),
-    }
-    state.map(|state| (state, offers)).ok_or_else(|| failed(SLOW))
+    state.places = places;
+    Ok(offers)
 }
 
 /// A password that is wrong here is wrong there, and tries are counted: only where the calendars

@@ -4,10 +4,11 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
+use tokio::time::{Instant, timeout_at};
 
 use super::multistatus::Answer;
 use crate::calendar::fetch::{failed, limited, retry_after};
-use crate::calendar::guard::{Guard, Request};
+use crate::calendar::guard::{Guard, Request, SLOW};
 use crate::ports::{CalendarError, Trouble};
 
 const TOO_LARGE: &str = "an answer is larger than calendar.max_bytes; publish fewer past events";
@@ -20,6 +21,8 @@ pub(super) struct Server<'g> {
     key: HeaderValue,
     /// Bytes of one answer.
     most: u64,
+    /// For everything that is asked in one reading, however slowly answers trickle.
+    deadline: Instant,
 }
 
 /// How far below an address is looked.
@@ -85,12 +88,13 @@ impl<'g> Server<'g> {
         guard: &'g Guard,
         (user, password): (&str, &str),
         most: u64,
+        deadline: Instant,
     ) -> Result<Self, CalendarError> {
         let word = BASE64_STANDARD.encode(format!("{user}:{password}"));
         let mut key = HeaderValue::try_from(format!("Basic {word}"))
             .map_err(|_| failed("the user name or password cannot be sent"))?;
         key.set_sensitive(true);
-        Ok(Self { guard, key, most })
+        Ok(Self { guard, key, most, deadline })
     }
 
     /// Asks for properties; also where the answer came from, for the paths in it.
@@ -134,7 +138,12 @@ impl<'g> Server<'g> {
             .map_err(|_| failed("the server refuses the request"))?;
         let body = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n{body}").into_bytes();
         let request = Request { method, headers, body };
-        let response = self.guard.send(url.as_str(), &request).await?;
+        let asking = self.answer(url, &request);
+        timeout_at(self.deadline, asking).await.unwrap_or_else(|_| Err(failed(SLOW).into()))
+    }
+
+    async fn answer(&self, url: &Url, request: &Request) -> Result<(Url, Answer), Refusal> {
+        let response = self.guard.send(url.as_str(), request).await?;
         if response.status() != StatusCode::MULTI_STATUS {
             return Err(Refusal::Status(response.status(), retry_after(response.headers())));
         }

@@ -11,9 +11,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::discreet::discreet;
-use crate::calendar::event::Event;
+use crate::calendar::event::{Event, Length};
 use crate::calendar::kept::seal;
 use crate::calendar::parse::parse;
+use crate::calendar::zone::is_known as is_known_zone;
 use crate::ports::FeedState;
 
 /// Of this layout; another one is read anew.
@@ -85,8 +86,8 @@ impl State {
         (state.layout == LAYOUT && state.subject == subject).then_some(state)
     }
 
-    pub(super) fn new(subject: &str, places: Vec<Place>) -> Self {
-        Self { layout: LAYOUT, subject: subject.to_owned(), places, ..Self::default() }
+    pub(super) fn new(subject: &str) -> Self {
+        Self { layout: LAYOUT, subject: subject.to_owned(), ..Self::default() }
     }
 
     /// Whether everything must be listed for a window that begins then; if so, what ended long
@@ -109,6 +110,18 @@ impl State {
             calendar.drop_past(horizon);
         }
         true
+    }
+
+    /// What was read before a reading failed: the next one goes on from there, with a list of
+    /// everything.
+    pub(super) fn unfinished(mut self) -> Self {
+        self.listed_at = i64::MIN;
+        self
+    }
+
+    /// How many entries need not be asked for.
+    pub(super) fn count(&self) -> usize {
+        self.calendars.iter().map(|calendar| calendar.entries.len() + calendar.over.len()).sum()
     }
 
     pub(super) fn horizon(&self) -> Timestamp {
@@ -209,7 +222,39 @@ pub(super) fn reduced(text: &str, horizon: Timestamp) -> Reduced {
         // A task, or a note.
         return Reduced::Over;
     }
-    if is_past(&parsed.events, horizon) { Reduced::Over } else { Reduced::Kept(text) }
+    if is_past(&parsed.events, horizon) {
+        Reduced::Over
+    } else {
+        Reduced::Kept(without_known_zones(&text))
+    }
+}
+
+/// Every entry brings the rules of its zone along, often more text than the event. They are of use
+/// only where the name does not say which zone it is.
+fn without_known_zones(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rules: Option<(String, bool)> = None;
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim();
+        if bare.eq_ignore_ascii_case("BEGIN:VTIMEZONE") {
+            rules = Some((String::new(), false));
+        }
+        let Some((zone, is_known)) = &mut rules else {
+            kept.push_str(line);
+            continue;
+        };
+        zone.push_str(line);
+        if let Some((name, value)) = bare.split_once(':') {
+            *is_known |= name.eq_ignore_ascii_case("TZID") && is_known_zone(value);
+        }
+        if bare.eq_ignore_ascii_case("END:VTIMEZONE") {
+            if !*is_known {
+                kept.push_str(zone);
+            }
+            rules = None;
+        }
+    }
+    kept
 }
 
 fn is_over(text: &str, horizon: Timestamp) -> bool {
@@ -232,7 +277,7 @@ fn last_end(event: &Event) -> Option<Timestamp> {
     let mut days = event.length.days();
     for (more, length) in &event.more {
         starts.push(more.instant()?);
-        days = days.max(length.map_or(0, |length| length.days()));
+        days = days.max(length.map_or(0, Length::days));
     }
     let last = starts.into_iter().max()?;
     last.checked_add(day.checked_mul(i32::try_from(days + 2).ok()?)?).ok()
@@ -283,8 +328,38 @@ mod tests {
     }
 
     #[test]
+    fn rules_of_a_zone_are_kept_where_its_name_does_not_tell() {
+        let text = |name: &str| {
+            format!(
+                "BEGIN:VCALENDAR\r\nBEGIN:VTIMEZONE\r\nTZID:{name}\r\nBEGIN:STANDARD\r\n\
+                 DTSTART:19700101T000000\r\nTZOFFSETFROM:+0100\r\nTZOFFSETTO:+0100\r\n\
+                 END:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:a\r\n\
+                 DTSTART;TZID={name}:20260310T100000\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+            )
+        };
+        for (name, kept) in [
+            ("Europe/Berlin", false),
+            ("W. Europe Standard Time", false),
+            ("/example.org/20240101_1/Europe/Berlin", false),
+            ("Ours", true),
+            ("europe/berlin", true),
+        ] {
+            let Reduced::Kept(reduced) = reduced(&text(name), at("2026-03-01T00:00:00Z")) else {
+                panic!("{name}");
+            };
+            assert_eq!(reduced.contains("VTIMEZONE"), kept, "{name}");
+            let start = |text: &str| {
+                let parsed = parse(text.as_bytes(), &TimeZone::UTC);
+                assert_eq!(parsed.unknown_zones, 0);
+                parsed.events[0].start.instant()
+            };
+            assert_eq!(start(&reduced), start(&text(name)), "{name}");
+        }
+    }
+
+    #[test]
     fn a_day_later_everything_is_listed_and_an_older_past_comes_back() {
-        let mut state = State::new("me", vec![]);
+        let mut state = State::new("me");
         let mut calendar = Kept::at("https://dav.example/c/");
         let first = at("2026-03-10T00:00:00Z");
         assert!(state.turn_to(first));

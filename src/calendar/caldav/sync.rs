@@ -95,10 +95,10 @@ impl Sync<'_> {
                 if let Some(news) = news.filter(is_sound) {
                     return self.take_changes(calendar, url, news).await;
                 }
-            } else if !offer.syncs {
-                if let Some(is_whole) = self.query(calendar, url).await? {
-                    return Ok(is_whole);
-                }
+            } else if !offer.syncs
+                && let Some(is_whole) = self.query(calendar, url).await?
+            {
+                return Ok(is_whole);
             }
         }
         self.list(calendar, offer).await
@@ -309,8 +309,12 @@ impl Sync<'_> {
     }
 
     async fn multiget(&self, url: &Url, paths: &[String], more: &str) -> Result<Answer, Refusal> {
-        let hrefs: String =
-            paths.iter().map(|path| format!("<D:href>{}</D:href>", escaped(path))).collect();
+        let mut hrefs = String::new();
+        for path in paths {
+            hrefs.push_str("<D:href>");
+            hrefs.push_str(&escaped(path));
+            hrefs.push_str("</D:href>");
+        }
         let body = format!(
             "<C:calendar-multiget {SPACES}><D:prop><D:getetag/>{more}</D:prop>{hrefs}\
              </C:calendar-multiget>"
@@ -346,15 +350,12 @@ impl News {
             if !is_entry || response.status == Some(CUT_SHORT) {
                 continue;
             }
-            match response.status {
-                Some(404 | 410) => {
-                    self.there.remove(&path);
-                    self.gone.push(path);
-                }
-                _ => {
-                    let Response { props, .. } = response;
-                    self.there.insert(path, (props.etag.unwrap_or_default(), props.data));
-                }
+            let Response { status, props, .. } = response;
+            if matches!(status, Some(404 | 410)) {
+                self.there.remove(&path);
+                self.gone.push(path);
+            } else {
+                self.there.insert(path, (props.etag.unwrap_or_default(), props.data));
             }
             if self.there.len() > MOST_ENTRIES {
                 return Err(failed(MANY));

@@ -1,4 +1,4 @@
-//! The XML of WebDAV answers, read into elements, within limits.
+//! The XML of `WebDAV` answers, read into elements, within limits.
 //!
 //! Nothing is ever expanded: a document type is refused, and of references only characters and the
 //! five names of XML are known. What is not in the list of names is skipped with all that it holds.

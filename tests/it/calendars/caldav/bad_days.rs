@@ -1,6 +1,7 @@
 //! Servers that refuse, lie, trickle or lead elsewhere: a clear line, and the last good state stays.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -97,6 +98,28 @@ async fn f35_whoever_fails_in_the_middle_is_read_on_as_if_nothing_had_been() {
 }
 
 #[tokio::test]
+async fn f35_a_first_reading_that_breaks_off_goes_on_where_it_was() {
+    let server = Dialect::start(Quirks::default()).await;
+    for number in 0..150 {
+        server.meeting(&format!("Acme{number:03}"), "2026-03-10T14:00");
+    }
+    // Every other question for texts fails.
+    let asked = AtomicUsize::new(0);
+    server.fail(move |question| {
+        let is_odd = || asked.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+        (question.starts_with("calendar-multiget") && is_odd()).then(|| refusing(503))
+    });
+    let mut reader = server.reader("/");
+    for _ in 0..2 {
+        assert!(reader.refusal().await.reason.starts_with("the server has a problem"));
+        assert!(reader.known.is_none());
+    }
+    assert_eq!(reader.meetings().await.len(), 150);
+    let texts = server.asked().into_iter().filter(|what| what.starts_with("calendar-multiget"));
+    assert_eq!(texts.count(), 5, "nothing is asked for twice but what failed");
+}
+
+#[tokio::test]
 async fn f36_what_is_no_whole_answer_changes_nothing() {
     let head = "<d:multistatus xmlns:d='DAV:'>";
     let bomb = format!("<!DOCTYPE d [<!ENTITY a 'aa'><!ENTITY b '&a;&a;'>]>{head}</d:multistatus>");
@@ -146,7 +169,7 @@ async fn f34_a_calendar_that_was_deleted_is_gone_and_one_among_many_is_not_misse
 async fn f37_what_is_larger_than_the_limit_is_cut_off_and_said() {
     let settings = CalendarSettings { max_bytes: 64 << 10, ..CalendarSettings::default() };
     let server = start(Quirks::default()).await;
-    let mut reader = Reader::with(server.url("/"), settings.clone());
+    let mut reader = Reader::with(server.url("/"), &settings);
     assert_eq!(reader.meetings().await, ACME);
     let large = |server: &Dialect, body: Vec<u8>, gzip: bool| {
         let body = Bytes::from(body);
@@ -184,9 +207,9 @@ async fn f37_what_is_larger_than_the_limit_is_cut_off_and_said() {
 #[tokio::test]
 async fn f37_changes_without_end_and_a_server_that_trickles_are_left() {
     let server = start(Quirks::default()).await;
-    let pages = std::sync::atomic::AtomicUsize::new(0);
+    let pages = AtomicUsize::new(0);
     server.fail(move |asked| {
-        let page = pages.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let page = pages.fetch_add(1, Ordering::SeqCst);
         asked.starts_with("sync").then(|| {
             let cut = "<status>HTTP/1.1 507 Insufficient Storage</status>";
             let cut = format!("<response><href>{WORK}</href>{cut}</response>");
@@ -199,7 +222,7 @@ async fn f37_changes_without_end_and_a_server_that_trickles_are_left() {
 
     let timeout = Duration::from_millis(300);
     let hasty = CalendarSettings { timeout, ..CalendarSettings::default() };
-    let mut reader = Reader::with(server.url("/"), hasty);
+    let mut reader = Reader::with(server.url("/"), &hasty);
     server.fail(|_| {
         let drops = stream::unfold((), |()| async {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -255,7 +278,7 @@ async fn s05_addresses_are_judged_before_anybody_is_asked() {
         ("http://dav.example/", CalendarSettings::default(), "the address is not https"),
         ("https://other.example/", listed, "the server is not among calendar.allowed_hosts"),
     ] {
-        let refusal = Reader::with(address, settings).refusal().await;
+        let refusal = Reader::with(address, &settings).refusal().await;
         assert!(refusal.reason.starts_with(reason), "{address}: {}", refusal.reason);
     }
 }

@@ -3,6 +3,7 @@
 
 mod bad_days;
 mod dialect;
+mod program;
 mod quirks;
 mod real;
 mod stories;
@@ -32,22 +33,22 @@ struct Reader {
 impl Reader {
     /// On Tuesday 10 March 2026 at 13:30 in Berlin.
     fn new(address: impl Into<String>) -> Self {
-        Self::with(address, CalendarSettings::default())
+        Self::with(address, &CalendarSettings::default())
     }
 
-    fn with(address: impl Into<String>, settings: CalendarSettings) -> Self {
+    fn with(address: impl Into<String>, settings: &CalendarSettings) -> Self {
         let passwords = Passwords { common: Some(PASSWORD.into()), ..Passwords::default() };
         Self::known_as(address, settings, CalDavSettings { user: None, passwords })
     }
 
     fn known_as(
         address: impl Into<String>,
-        settings: CalendarSettings,
+        settings: &CalendarSettings,
         login: CalDavSettings,
     ) -> Self {
         install_tls();
         Self {
-            calendar: CalDavCalendar::new(&settings, login).unwrap(),
+            calendar: CalDavCalendar::new(settings, login).unwrap(),
             address: address.into(),
             now: local("2026-03-10T13:30"),
             known: None,

@@ -103,7 +103,7 @@ async fn each_person_opens_their_own_calendars_with_their_own_password() {
         let own = own.iter().map(|(user, word)| ((*user).into(), (*word).into())).collect();
         let passwords = Passwords { common: Some(common.to_owned()), own };
         let settings = CalDavSettings { user: user.map(str::to_owned), passwords };
-        Reader::known_as(address, CalendarSettings::default(), settings)
+        Reader::known_as(address, &CalendarSettings::default(), settings)
     };
     let root = server.url("/");
     let mine = format!("http://maya%40own.example@{}", root.trim_start_matches("http://"));
