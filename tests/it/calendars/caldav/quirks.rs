@@ -90,7 +90,12 @@ async fn f38_a_token_that_makes_no_sense_is_not_used() {
 #[tokio::test]
 async fn f36_a_part_of_an_answer_is_not_taken_for_the_whole() {
     // As Nextcloud does it: addresses in full, and a few changes at a time.
-    let quirks = Quirks { page: 1, hrefs: "http://internal.example:8080", ..Quirks::default() };
+    let quirks = Quirks {
+        page: 1,
+        hrefs: "http://internal.example:8080",
+        lists_itself: true,
+        ..Quirks::default()
+    };
     let server = start(quirks).await;
     let mut reader = server.reader("/");
     assert_eq!(reader.meetings().await, ALL);
