@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// A target with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const ALL: [Target; 17] = [
+pub const ALL: [Target; 18] = [
     ("ics_parse", ics_parse),
     ("rrule_expand", rrule_expand),
     ("slack_view_submission", slack_view_submission),
@@ -41,6 +41,7 @@ pub const ALL: [Target; 17] = [
     ("google_events", google_events),
     ("graph_page", graph_page),
     ("meeting_uid", meeting_uid),
+    ("dav_answer", dav_answer),
 ];
 
 /// Far above what anything may take, for machines that are busy.
@@ -335,4 +336,20 @@ pub fn meeting_uid(data: &[u8]) {
         assert_eq!(calendar::fuzzing::shared_uid(&once), once);
         assert!(once.len() <= uid.len());
     }
+}
+
+/// What a `CalDAV` server answers: read or refused in words, never expanded, and every entry in it has
+/// one spelling.
+pub fn dav_answer(data: &[u8]) {
+    let began = Instant::now();
+    match calendar::fuzzing::dav(data) {
+        Ok(paths) => {
+            for path in paths {
+                assert!(path.starts_with('/'), "{path}");
+                assert_eq!(calendar::fuzzing::dav_path(&path).as_ref(), Some(&path));
+            }
+        }
+        Err(reason) => assert!(!reason.is_empty()),
+    }
+    assert!(began.elapsed() < LONG, "an answer takes too long");
 }

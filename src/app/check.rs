@@ -265,7 +265,10 @@ async fn check_calendars(
     report: &mut Report<'_>,
 ) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config, &clock)?);
+    let calendar: Arc<dyn Calendar> = match super::calendar(config, &clock) {
+        Ok(calendar) => Arc::new(calendar),
+        Err(error) => return report.bad("calendar", &format!("{error:#}")),
+    };
     let mut waiting = roster
         .people
         .iter()

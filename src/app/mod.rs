@@ -47,10 +47,11 @@ use self::roster::RosterFile;
 use self::rounds::Kit;
 use self::web::Web;
 use crate::calendar::CalendarSettings;
+use crate::calendar::caldav::{CalDavSettings, Passwords};
 use crate::calendar::providers::Calendars;
+use crate::config::passwords::CalDavPasswords;
 use crate::config::secrets::{DoorKey, Secret, Secrets};
 use crate::config::{CalendarConfig, Config, SlackMode};
-use crate::domain::refresh::Refresh;
 use crate::flows::{Bot, Rules};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
@@ -347,7 +348,7 @@ fn calendar(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Calendars
         allow_http: *allow_http,
         allowed_hosts: allowed_hosts.clone(),
     };
-    let mut calendars = Calendars::new(&settings)?;
+    let mut calendars = Calendars::new(&settings, caldav(config)?)?;
     if let Some(google) = &config.google {
         calendars = calendars.with_google(google::calendar(google, &settings, clock)?);
     }
@@ -357,13 +358,21 @@ fn calendar(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Calendars
     Ok(calendars)
 }
 
+fn caldav(config: &Config) -> anyhow::Result<CalDavSettings> {
+    let known = CalDavPasswords::from_env()?;
+    let own = known.own.iter().map(|(user, one)| (user.clone(), one.reveal().to_owned()));
+    let common = known.common.as_ref().map(|secret| secret.reveal().to_owned());
+    let passwords = Passwords { common, own: own.collect() };
+    Ok(CalDavSettings { user: config.caldav.user.clone(), passwords })
+}
+
 fn rules(config: &Config) -> Rules {
     Rules {
         prompt: config.prompt.clone(),
         meetings: config.meetings.clone(),
         digest: config.digest_schedule.clone(),
         questions: config.questions.clone(),
-        refresh: Refresh::every(config.calendar.refresh),
+        refresh: config.calendar.refresh,
         max_calendar_age: config.calendar.max_age,
     }
 }

@@ -9,7 +9,7 @@ use super::google::account::Identity;
 use super::google::refusals;
 use super::parse::parse;
 use super::series::occurrences;
-use super::{google, microsoft, uid};
+use super::{caldav, google, microsoft, uid};
 use crate::domain::meeting::Occurrence;
 
 /// Everything in a file that overlaps `window`.
@@ -57,4 +57,15 @@ pub fn graph_page(
 /// A UID as all calendars of a meeting share it.
 pub fn shared_uid(raw: &str) -> String {
     uid::shared(raw)
+}
+
+/// A `CalDAV` server's answer: the paths of the entries in it, each in its one spelling, or why it is
+/// not read.
+pub fn dav(body: &[u8]) -> Result<Vec<String>, &'static str> {
+    caldav::fuzzed(body, Timestamp::UNIX_EPOCH)
+}
+
+/// The one spelling of a path.
+pub fn dav_path(path: &str) -> Option<String> {
+    caldav::fuzzed_path(path)
 }

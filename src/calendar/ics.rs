@@ -101,7 +101,7 @@ fn check(parsed: &Parsed, body: &[u8]) -> Result<(), CalendarError> {
     }
 }
 
-fn warnings(parsed: &Parsed) -> Vec<String> {
+pub(super) fn warnings(parsed: &Parsed) -> Vec<String> {
     let lines = [
         (parsed.broken_events, "could not be understood and are left out"),
         (parsed.unknown_zones, "name a time zone that is not known; local time is assumed"),
@@ -109,7 +109,7 @@ fn warnings(parsed: &Parsed) -> Vec<String> {
     counted(lines)
 }
 
-fn trouble_warnings(troubles: Troubles) -> Vec<String> {
+pub(super) fn trouble_warnings(troubles: Troubles) -> Vec<String> {
     let lines = [
         (troubles.rules_not_understood, "repeat in a way that is not understood"),
         (troubles.rules_too_long, "repeat too often to be worked out"),
@@ -117,7 +117,7 @@ fn trouble_warnings(troubles: Troubles) -> Vec<String> {
     counted(lines)
 }
 
-fn counted(lines: [(usize, &str); 2]) -> Vec<String> {
+pub(super) fn counted(lines: [(usize, &str); 2]) -> Vec<String> {
     let seen = lines.into_iter().filter(|(count, _)| *count > 0);
     seen.map(|(count, what)| format!("{count} entries {what}")).collect()
 }

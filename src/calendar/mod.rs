@@ -1,6 +1,7 @@
 //! Calendars: one file a provider, and what iCalendar needs.
 //!
-//! [`providers`] sends each request to the one that it is for: [`ics`], [`google`], [`microsoft`].
+//! [`providers`] sends each request to the one that it is for: [`ics`], [`google`],
+//! [`microsoft`], [`caldav`].
 //! All of them fetch through `fetch` (`guard` keeps it out of where it has no business, `address`
 //! says where that is). iCalendar goes through `parse` for the events and `series` for their
 //! occurrences in a window; `zone` gives local times their meaning, `recurrence` works rules out. A
@@ -9,6 +10,7 @@
 //! all that providers give a meeting.
 
 mod address;
+pub mod caldav;
 mod capped;
 mod details;
 mod discreet;

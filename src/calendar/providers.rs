@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 
 use super::CalendarSettings;
+use super::caldav::CalDavSettings;
+use super::caldav::reader::CalDavCalendar;
 use super::fetch::failed;
 use super::google::events::GoogleCalendar;
 use super::ics::IcsCalendar;
@@ -16,13 +18,19 @@ pub struct Calendars {
     ics: IcsCalendar,
     google: Option<GoogleCalendar>,
     microsoft: Option<MicrosoftCalendar>,
+    caldav: CalDavCalendar,
 }
 
 impl Calendars {
     /// # Errors
     /// If an HTTP client cannot be set up.
-    pub fn new(settings: &CalendarSettings) -> anyhow::Result<Self> {
-        Ok(Self { ics: IcsCalendar::new(settings)?, google: None, microsoft: None })
+    pub fn new(settings: &CalendarSettings, caldav: CalDavSettings) -> anyhow::Result<Self> {
+        Ok(Self {
+            ics: IcsCalendar::new(settings)?,
+            google: None,
+            microsoft: None,
+            caldav: CalDavCalendar::new(settings, caldav)?,
+        })
     }
 
     /// The same with Google Calendar set up.
@@ -45,7 +53,7 @@ impl Calendars {
             Provider::Microsoft => {
                 self.microsoft.as_ref().map(|microsoft| microsoft as &dyn Calendar)
             }
-            Provider::CalDav => None,
+            Provider::CalDav => Some(&self.caldav),
         }
     }
 }

@@ -97,10 +97,8 @@ impl Zones {
     pub(super) fn find(&self, name: &str) -> Option<Zone> {
         let name = name.trim().trim_matches('"');
         let brought = self.own.get(name);
-        let known = exact(name)
-            .or_else(|| windows(name))
-            .or_else(|| without_prefix(name))
-            .or_else(|| brought.and_then(|brought| exact(brought.place.as_deref()?)));
+        let known =
+            named(name).or_else(|| brought.and_then(|brought| exact(brought.place.as_deref()?)));
         if let Some(zone) = known {
             return Some(Zone::Known(zone));
         }
@@ -109,6 +107,15 @@ impl Zones {
         }
         fuzzy(name).map(Zone::Known)
     }
+}
+
+/// Whether a name says which zone it is, whatever rules come with it.
+pub(super) fn is_known(name: &str) -> bool {
+    named(name.trim().trim_matches('"')).is_some()
+}
+
+fn named(name: &str) -> Option<TimeZone> {
+    exact(name).or_else(|| windows(name)).or_else(|| without_prefix(name))
 }
 
 fn exact(name: &str) -> Option<TimeZone> {
@@ -178,7 +185,7 @@ pub(super) fn later(
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Option<String> {
+    fn told(name: &str) -> Option<String> {
         match Zones::default().find(name)? {
             Zone::Known(zone) => {
                 let fixed = || zone.to_fixed_offset().map(|offset| offset.to_string());
@@ -201,9 +208,9 @@ mod tests {
             ("(UTC-03:30) Newfoundland", "-03:30"),
             ("UTC", "UTC"),
         ] {
-            assert_eq!(named(name).as_deref(), Some(zone), "{name}");
+            assert_eq!(told(name).as_deref(), Some(zone), "{name}");
         }
-        assert_eq!(named("Customized Time Zone"), None);
+        assert_eq!(told("Customized Time Zone"), None);
     }
 
     #[test]

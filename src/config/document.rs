@@ -232,6 +232,12 @@ fn unknown_key(section: &str, key: &str) -> String {
              DEBRIEF_SLACK_BOT_TOKEN and DEBRIEF_SLACK_APP_TOKEN"
         );
     }
+    if key.contains("password") {
+        return format!(
+            "{place}: unknown key; passwords are not written here but in the environment, as \
+             DEBRIEF_CALDAV_PASSWORD"
+        );
+    }
     let known = || KEYS.into_iter().filter_map(|known| known.split_once('.'));
     let near = known()
         .filter(|(home, _)| *home == section)

@@ -6,6 +6,7 @@
 mod document;
 pub mod google;
 pub mod microsoft;
+pub mod passwords;
 pub mod secrets;
 pub mod supervisor;
 mod values;
@@ -23,6 +24,7 @@ use crate::domain::backup::Rotation;
 use crate::domain::debrief::{PromptRules, WorkingHours};
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
+use crate::domain::refresh::Refresh;
 use crate::domain::retention::Retention;
 use crate::domain::schedule::Schedule;
 
@@ -53,6 +55,7 @@ pub struct Config {
     pub google: Option<GoogleConfig>,
     /// `None` if Microsoft 365 is not set up.
     pub microsoft: Option<MicrosoftConfig>,
+    pub caldav: CalDavConfig,
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
     pub backup: BackupConfig,
@@ -90,7 +93,7 @@ pub enum SlackMode {
 #[derive(Debug, Clone)]
 pub struct CalendarConfig {
     /// From one reading of a calendar to the next.
-    pub refresh: SignedDuration,
+    pub refresh: Refresh,
     /// Nobody is asked about a meeting that was not seen for so long.
     pub max_age: SignedDuration,
     /// For one reading.
@@ -102,6 +105,13 @@ pub struct CalendarConfig {
     pub allow_http: bool,
     /// From these servers only; from any if empty.
     pub allowed_hosts: Vec<String>,
+}
+
+/// How we log in to `CalDAV` servers (`[caldav]`); the passwords are in [`passwords`].
+#[derive(Debug, Clone)]
+pub struct CalDavConfig {
+    /// Where the roster's address has none; the person's address without it.
+    pub user: Option<String>,
 }
 
 /// What is logged and how (`[log]`).
@@ -130,7 +140,7 @@ impl ConfigError {
 }
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 46] = [
+const KEYS: [&str; 50] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -158,13 +168,17 @@ const KEYS: [&str; 46] = [
     "calendar.allow_private",
     "calendar.allow_http",
     "calendar.allowed_hosts",
+    "google.refresh",
     "google.key_file",
     "google.api_url",
     "google.token_url",
+    "microsoft.refresh",
     "microsoft.tenant",
     "microsoft.client_id",
     "microsoft.graph_url",
     "microsoft.login_url",
+    "caldav.refresh",
+    "caldav.user",
     "http.listen",
     "backup.folder",
     "backup.schedule",
@@ -216,7 +230,7 @@ impl Config {
             digest_schedule: file.text("digest.schedule", "0 8 * * MON", values::schedule)?,
             meetings: meetings(&file)?,
             calendar: CalendarConfig {
-                refresh: file.text("calendar.refresh", "5m", values::between("1s", "24h"))?,
+                refresh: refresh(&file)?,
                 max_age: file.text("calendar.max_age", "48h", values::between("10m", "30d"))?,
                 timeout: file.text("calendar.timeout", "20s", values::between("1s", "5m"))?,
                 max_bytes: file.text("calendar.max_bytes", "16MiB", values::size)?,
@@ -226,6 +240,7 @@ impl Config {
             },
             google: google::google(&file)?,
             microsoft: microsoft::microsoft(&file)?,
+            caldav: caldav(&file)?,
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
             retention: retention(&file)?,
             log: LogConfig {
@@ -234,6 +249,32 @@ impl Config {
             },
         })
     }
+}
+
+/// How often each provider's calendars are read: as often as all, unless it is told otherwise.
+fn refresh(file: &Document<'_>) -> Result<Refresh, ConfigError> {
+    let interval = || values::between("1s", "24h");
+    let all = file.text("calendar.refresh", "5m", interval())?;
+    let of = |key| Ok(file.optional(key, interval())?.unwrap_or(all));
+    Ok(Refresh {
+        ics: all,
+        google: of("google.refresh")?,
+        microsoft: of("microsoft.refresh")?,
+        caldav: of("caldav.refresh")?,
+    })
+}
+
+fn caldav(file: &Document<'_>) -> Result<CalDavConfig, ConfigError> {
+    let user = file.optional("caldav.user", |text| Ok(text.trim().to_owned()))?;
+    let is_odd = |c: char| c == ':' || c.is_control();
+    if user.as_ref().is_some_and(|user| user.is_empty() || user.contains(is_odd)) {
+        // The value is not repeated: it might hold a password.
+        return Err(file.fault(
+            "caldav.user",
+            "is not a user name; write one without a colon, or leave the key out",
+        ));
+    }
+    Ok(CalDavConfig { user })
 }
 
 fn slack_mode(file: &Document<'_>) -> Result<SlackMode, ConfigError> {

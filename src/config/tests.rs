@@ -91,13 +91,13 @@ fn f43_unknown_names_suggest_the_known() {
         (
             "name = \"x\"",
             "1: name: unknown key; sections: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, google, microsoft, http, backup, retention, log",
+             meetings, calendar, google, microsoft, caldav, http, backup, retention, log",
         ),
         ("[promt]\ndelay = \"5m\"", "1: promt: unknown section; did you mean prompt?"),
         (
             "[users]",
             "1: users: unknown section; allowed: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, google, microsoft, http, backup, retention, log",
+             meetings, calendar, google, microsoft, caldav, http, backup, retention, log",
         ),
         ("log = \"info\"", "1: log: is a section; write [log] and its keys below"),
         ("[[log]]\nlevel = \"info\"", "1: log: is a section; write [log] and its keys below"),
@@ -255,6 +255,15 @@ fn impossible_values_say_what_to_write() {
             "[calendar]\nallowed_hosts = [\"https://x.example/\"]",
             "2: calendar.allowed_hosts: \"https://x.example/\" is not a server; write its name \
              alone, such as calendar.google.com",
+        ),
+        (
+            "[caldav]\nuser = \"maya:hunter2\"",
+            "2: caldav.user: is not a user name; write one without a colon, or leave the key out",
+        ),
+        (
+            "[caldav]\npassword = \"hunter2\"",
+            "2: caldav.password: unknown key; passwords are not written here but in the environment, \
+             as DEBRIEF_CALDAV_PASSWORD",
         ),
         ("[store]\npath = \"\"", "2: store.path: \"\" is empty; write the path of a file"),
         (

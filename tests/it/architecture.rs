@@ -18,13 +18,14 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
 ];
 
 /// Crates that only some files may name.
-const OWNERS: [(&str, &[&str]); 9] = [
+const OWNERS: [(&str, &[&str]); 10] = [
     ("rusqlite", &["store"]),
     ("slack_morphism", &["slack"]),
     ("cron", &["domain/schedule.rs"]),
     ("chrono", &["domain/schedule.rs", "calendar/recurrence.rs"]),
     ("rrule", &["calendar/recurrence.rs"]),
     ("calcard", &["calendar"]),
+    ("quick_xml", &["calendar/caldav"]),
     ("clap", &["main.rs"]),
     ("prometheus_client", &["app"]),
     ("toml", &["config", "domain/question.rs", "app/demo"]),

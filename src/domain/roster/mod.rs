@@ -142,6 +142,12 @@ mod tests {
                 "manager_email: is not an e-mail address; write name@example.com",
             ),
             (
+                "ben@example.com,Ben,rep,,caldav:https://ben:hunter2@dav.example/,",
+                "calendar: holds a password, which does not belong in a roster; write \
+                 caldav:https://user@… and see DEBRIEF_CALDAV_PASSWORD and \
+                 DEBRIEF_CALDAV_PASSWORDS_FILE",
+            ),
+            (
                 "ben@example.com,Ben,rep,,https://c.example/b,",
                 "calendar: is not a calendar; write google, microsoft, caldav:https://…, ics:https://… or ics:folder/file.ics",
             ),

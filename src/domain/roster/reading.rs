@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 
 use super::sheet::{Header, Row};
-use super::source::{CalendarSource, is_address};
+use super::source::{CalendarSource, holds_password, is_address};
 use super::{Roles, RosterEntry};
 
 /// Reads one row and collects what is wrong with it.
@@ -121,7 +121,14 @@ impl<'r> Reading<'r> {
 
     fn calendars(&mut self) -> Vec<CalendarSource> {
         let sources = CalendarSource::parse_all(self.value("calendar"));
-        if sources.is_none() {
+        if sources.is_none() && self.value("calendar").split(';').any(holds_password) {
+            self.fault(
+                "calendar",
+                "holds a password, which does not belong in a roster; write \
+                 caldav:https://user@… and see DEBRIEF_CALDAV_PASSWORD and \
+                 DEBRIEF_CALDAV_PASSWORDS_FILE",
+            );
+        } else if sources.is_none() {
             self.fault(
                 "calendar",
                 "is not a calendar; write google, microsoft, caldav:https://…, ics:https://… or \

@@ -35,7 +35,7 @@ impl CalendarSource {
         match kind {
             "google" => Some(Self::Google(mailbox()?)),
             "microsoft" => Some(Self::Microsoft(mailbox()?)),
-            "caldav" if is_web => Some(Self::CalDav(place.to_owned())),
+            "caldav" if is_web && !holds_password(place) => Some(Self::CalDav(place.to_owned())),
             "ics" if place.is_empty() => None,
             "ics" if is_web => Some(Self::IcsUrl(place.to_owned())),
             "ics" if has_scheme("webcal://") => {
@@ -82,6 +82,13 @@ impl CalendarSource {
             Self::CalDav(_) => Provider::CalDav,
         }
     }
+}
+
+/// Whether an address has a password before its host (`https://maya:secret@…`).
+pub(super) fn holds_password(address: &str) -> bool {
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    let host = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    host.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
 }
 
 /// Whether a piece between two `;` names a calendar of its own.
@@ -166,6 +173,7 @@ mod tests {
             ("microsoft;google", &["microsoft", "google"]),
             ("google; google ;", &["google"]),
             ("caldav:https://dav.example/maya/", &["caldav:https://dav.example/maya/"]),
+            ("caldav:https://maya@dav.example/", &["caldav:https://maya@dav.example/"]),
             ("ics:https://c.example/a;b=1.ics", &["ics:https://c.example/a;b=1.ics"]),
             ("ics:webcal://c.example/a;ics:x.ics", &["ics:https://c.example/a", "ics:x.ics"]),
             ("ics:folder/a google.ics", &["ics:folder/a google.ics"]),
@@ -185,6 +193,7 @@ mod tests {
             "google:maya",
             "microsoft:a@b",
             "caldav:dav.example",
+            "caldav:https://maya:secret@dav.example/",
             "caldav",
             "https://c.example/a.ics",
             "google;outlook",

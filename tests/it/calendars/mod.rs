@@ -3,6 +3,7 @@
 
 mod agreement;
 mod away;
+mod caldav;
 mod checking;
 mod google;
 mod microsoft;

@@ -190,7 +190,7 @@ fn rules(config: &Config) -> Rules {
         meetings: config.meetings.clone(),
         digest: config.digest_schedule.clone(),
         questions: config.questions.clone(),
-        refresh: debrief::domain::refresh::Refresh::every(config.calendar.refresh),
+        refresh: config.calendar.refresh,
         max_calendar_age: config.calendar.max_age,
     }
 }

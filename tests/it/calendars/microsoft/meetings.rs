@@ -1,6 +1,7 @@
 //! What is asked of Graph, and the meetings that come of it.
 
 use debrief::calendar::CalendarSettings;
+use debrief::calendar::caldav::{CalDavSettings, Passwords};
 use debrief::calendar::ics::IcsCalendar;
 use debrief::calendar::providers::Calendars;
 use debrief::domain::meeting::Response::{Accepted, Declined};
@@ -161,7 +162,8 @@ async fn what_is_known_is_kept_without_what_is_private() {
 #[tokio::test]
 async fn microsoft_is_one_provider_among_others() {
     let setting = usual().await;
-    let bare = Calendars::new(&CalendarSettings::default()).unwrap();
+    let caldav = CalDavSettings { user: None, passwords: Passwords::default() };
+    let bare = Calendars::new(&CalendarSettings::default(), caldav).unwrap();
     let told = bare.read(&of("microsoft", None)).await.unwrap_err().reason;
     assert!(told.starts_with("microsoft calendars are not set up; see [microsoft]"), "{told}");
     let all = bare.with_microsoft(setting.calendar);
