@@ -45,7 +45,7 @@ async fn f39_a_withdrawn_token_is_replaced_and_withdrawn_consent_is_told() {
         let told = setting.read().await.unwrap_err();
         assert!(told.reason.starts_with("Microsoft Graph refuses the token, a fresh one too"));
         assert!(told.reason.ends_with("[401 InvalidAuthenticationToken]"), "{told}");
-        assert_eq!(told.trouble, Trouble::Passing);
+        assert_eq!(told.trouble, Trouble::Refused);
     }
     assert_eq!(setting.graph.sign_ins().len(), 3);
     assert_eq!(titles(&setting.read().await.unwrap()), ["Acme demo"]);
@@ -66,7 +66,7 @@ async fn a_wrong_secret_is_told_and_not_tried_for_everybody() {
             "the client secret is wrong; put its value, not its ID, into \
              DEBRIEF_MICROSOFT_CLIENT_SECRET [401 AADSTS7000215]"
         );
-        assert_eq!((told.retry_after, told.trouble), (None, Trouble::Passing));
+        assert_eq!((told.retry_after, told.trouble), (None, Trouble::Refused));
     }
     assert_eq!(setting.graph.sign_ins().len(), 1);
     assert!(setting.graph.asked().is_empty());
