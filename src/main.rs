@@ -134,7 +134,7 @@ enum Audit {
     /// Walk the chain: was a row changed, removed, moved or put in?
     Verify {
         /// A head that was noted earlier and must be in the log: shows that its end was not cut.
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = audit_head)]
         expect_head: Option<String>,
     },
     /// Print every row as a line of JSON.
@@ -159,6 +159,15 @@ enum Letters {
         #[arg(required = true)]
         ids: Vec<i64>,
     },
+}
+
+/// What `debrief audit verify` prints behind `head`, as somebody typed it.
+fn audit_head(text: &str) -> Result<String, String> {
+    let head = text.trim().to_lowercase();
+    if debrief::domain::audit::is_head(&head) {
+        return Ok(head);
+    }
+    Err("a head is 64 digits and letters from a to f, as `debrief audit verify` prints it".into())
 }
 
 /// Not one of the codes that tell a supervisor to leave us down.
@@ -269,12 +278,12 @@ fn dead_letters(
 ) -> anyhow::Result<()> {
     match what {
         Letters::List => letters::list(store, out),
-        Letters::Replay { ids } => letters::replay(store, ids, out),
+        Letters::Replay { ids } => letters::replay(store, ids, now, out),
         Letters::Show { id, reveal } => {
             let reveal = if *reveal { Reveal::Everything } else { Reveal::Nothing };
             letters::show(store, *id, reveal, now, out)
         }
-        Letters::Drop { ids } => letters::drop(store, ids, out),
+        Letters::Drop { ids } => letters::drop(store, ids, now, out),
     }
 }
 

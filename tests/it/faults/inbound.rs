@@ -289,7 +289,7 @@ async fn f20_dead_letters_are_listed_without_their_content_and_read_again() {
     let (_, list) = beside(&world, &["dead-letters", "list"]).await;
     assert!(list.contains("replayed"), "{list}");
     let (code, said) = beside(&world, &["dead-letters", "replay", "1"]).await;
-    assert!(said.contains("none of these") && code == Some(1), "{said}");
+    assert!(said.contains("none is there and not understood") && code == Some(1), "{said}");
     let (_, said) = beside(&world, &["dead-letters", "drop", "1"]).await;
     assert_eq!(said, "1 deleted\n");
     let (_, list) = beside(&world, &["dead-letters", "list"]).await;
