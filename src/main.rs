@@ -228,14 +228,12 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
             return run(&config, &secrets).await;
         }
         Command::Check { calendar: Some(person) } => {
-            let fine = tools::check_calendar(&config, &person, now, out).await?;
-            return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(tools::check_calendar(&config, &person, now, out).await?));
         }
         Command::Check { calendar: None } => {
             log::start(config.log.format, "off")?;
             let secrets = Secrets::from_env(config.slack_mode);
-            let fine = check::run(&cli.config, &config, secrets, now, out).await?;
-            return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(check::run(&cli.config, &config, secrets, now, out).await?));
         }
         Command::Explain { rep, day, json } => {
             let form = if json { Form::Json } else { Form::Text };
@@ -253,8 +251,7 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Audit { what: Audit::Export } => records::export_audit(&config, now, out)?,
         Command::Audit { what: Audit::Verify { expect_head } } => {
-            let whole = records::verify_audit(&config, expect_head.as_deref(), out)?;
-            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(records::verify_audit(&config, expect_head.as_deref(), out)?));
         }
         Command::Migrate => tools::migrate(&config, now, out)?,
         Command::Backup { to } => keep::back_up(&config, to.as_deref(), now, out)?,
@@ -262,12 +259,16 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore { verify: false, from } => keep::restore(&config, &from, now, out)?,
         Command::DeadLetters { what } => dead_letters(&config.store_path, &what, now, out)?,
         Command::Health => {
-            let ready = readiness::ask(&config, out).await?;
-            return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(readiness::ask(&config, out).await?));
         }
         Command::Demo { .. } | Command::Manifest { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether all is well, as an exit code.
+fn found(well: bool) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 fn dead_letters(

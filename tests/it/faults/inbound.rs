@@ -6,6 +6,7 @@ use std::time::Duration;
 use debrief::playground::deeds::Submitted;
 use debrief::playground::faults::Fault;
 use debrief::playground::{Member, plain};
+use debrief::store::Tx;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -460,7 +461,7 @@ async fn f20_one_letter_that_fails_holds_up_no_other() {
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     };
     assert_eq!(states(), ["unreadable", "replayed"]);
-    assert_eq!(store.read(|tx| tx.dead_letters()).await.unwrap(), 1, "it still counts");
+    assert_eq!(store.read(|tx: &Tx<'_>| tx.dead_letters()).await.unwrap(), 1, "it still counts");
 
     aside.execute_batch("DROP TRIGGER fails").unwrap();
     beside(&world, &["dead-letters", "replay"]).await;
