@@ -134,7 +134,7 @@ enum Audit {
     /// Walk the chain: was a row changed, removed, moved or put in?
     Verify {
         /// A head that was noted earlier and must be in the log: shows that its end was not cut.
-        #[arg(long, value_name = "HASH")]
+        #[arg(long, value_name = "HASH", value_parser = audit_head)]
         expect_head: Option<String>,
     },
     /// Print every row as a line of JSON.
@@ -159,6 +159,15 @@ enum Letters {
         #[arg(required = true)]
         ids: Vec<i64>,
     },
+}
+
+/// What `debrief audit verify` prints behind `head`, as somebody typed it.
+fn audit_head(text: &str) -> Result<String, String> {
+    let head = text.trim().to_lowercase();
+    if debrief::domain::audit::is_head(&head) {
+        return Ok(head);
+    }
+    Err("a head is 64 digits and letters from a to f, as `debrief audit verify` prints it".into())
 }
 
 /// Not one of the codes that tell a supervisor to leave us down.
@@ -219,14 +228,12 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
             return run(&config, &secrets).await;
         }
         Command::Check { calendar: Some(person) } => {
-            let fine = tools::check_calendar(&config, &person, now, out).await?;
-            return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(tools::check_calendar(&config, &person, now, out).await?));
         }
         Command::Check { calendar: None } => {
             log::start(config.log.format, "off")?;
             let secrets = Secrets::from_env(config.slack_mode);
-            let fine = check::run(&cli.config, &config, secrets, now, out).await?;
-            return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(check::run(&cli.config, &config, secrets, now, out).await?));
         }
         Command::Explain { rep, day, json } => {
             let form = if json { Form::Json } else { Form::Text };
@@ -244,8 +251,7 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Audit { what: Audit::Export } => records::export_audit(&config, now, out)?,
         Command::Audit { what: Audit::Verify { expect_head } } => {
-            let whole = records::verify_audit(&config, expect_head.as_deref(), out)?;
-            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(records::verify_audit(&config, expect_head.as_deref(), out)?));
         }
         Command::Migrate => tools::migrate(&config, now, out)?,
         Command::Backup { to } => keep::back_up(&config, to.as_deref(), now, out)?,
@@ -253,12 +259,16 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Restore { verify: false, from } => keep::restore(&config, &from, now, out)?,
         Command::DeadLetters { what } => dead_letters(&config.store_path, &what, now, out)?,
         Command::Health => {
-            let ready = readiness::ask(&config, out).await?;
-            return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) });
+            return Ok(found(readiness::ask(&config, out).await?));
         }
         Command::Demo { .. } | Command::Manifest { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether all is well, as an exit code.
+fn found(well: bool) -> ExitCode {
+    if well { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
 fn dead_letters(
@@ -269,12 +279,12 @@ fn dead_letters(
 ) -> anyhow::Result<()> {
     match what {
         Letters::List => letters::list(store, out),
-        Letters::Replay { ids } => letters::replay(store, ids, out),
+        Letters::Replay { ids } => letters::replay(store, ids, now, out),
         Letters::Show { id, reveal } => {
             let reveal = if *reveal { Reveal::Everything } else { Reveal::Nothing };
             letters::show(store, *id, reveal, now, out)
         }
-        Letters::Drop { ids } => letters::drop(store, ids, out),
+        Letters::Drop { ids } => letters::drop(store, ids, now, out),
     }
 }
 

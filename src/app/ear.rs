@@ -45,29 +45,37 @@ pub(super) fn start(beats: &mut Beats, bot: &Bot, us: Us, door: &Arc<Door>) {
 }
 
 /// Reads what `debrief dead-letters replay` asked for, by the rules of today. Says how many were
-/// understood.
+/// understood. One that fails is kept, still counts as a dead letter, and holds up no other; only
+/// where not even that can be written does it stay wanted.
 async fn read_letters(bot: &Bot, us: &Us, now: Timestamp) -> anyhow::Result<usize> {
     let wanted = bot.store.read(|tx| tx.wanted_letters(AT_ONCE)).await?;
     let mut understood = 0;
     for (id, raw) in wanted {
-        let inbound = inbound::read_again(&raw, us);
-        let fate = if matches!(inbound.what, What::Unreadable { .. }) {
-            Fate::Unreadable
-        } else {
-            let response = respond::receive(bot, inbound, now).await;
-            let Some(ack) = response.ack else {
-                // The store failed; it stays wanted.
-                return Ok(understood);
-            };
-            follow_up::run(bot, response.then, None, now).await?;
-            match ack {
-                Ack::Plain => Fate::Replayed,
-                Ack::FormErrors(_) => Fate::Unreadable,
-            }
-        };
+        let fate = read_letter(bot, us, id, &raw, now).await;
         understood += usize::from(fate == Fate::Replayed);
         tracing::info!(letter.id = id, ?fate, "a dead letter was read again");
         bot.store.transact_behind(move |tx| tx.letter_was_read(id, fate, now)).await?;
     }
     Ok(understood)
+}
+
+async fn read_letter(bot: &Bot, us: &Us, id: i64, raw: &str, now: Timestamp) -> Fate {
+    let inbound = inbound::read_again(raw, us);
+    if matches!(inbound.what, What::Unreadable { .. }) {
+        return Fate::Unreadable;
+    }
+    let response = respond::receive(bot, inbound, now).await;
+    let Some(ack) = response.ack else {
+        tracing::error!(letter.id = id, "a dead letter could not be stored; it is kept");
+        return Fate::Unreadable;
+    };
+    if let Err(error) = follow_up::run(bot, response.then, None, now).await {
+        // What was asked is stored; only the answer to it is missing.
+        let error = format!("{error:#}");
+        tracing::error!(letter.id = id, error, "could not follow up on a dead letter");
+    }
+    match ack {
+        Ack::Plain => Fate::Replayed,
+        Ack::FormErrors(_) => Fate::Unreadable,
+    }
 }

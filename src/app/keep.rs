@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail, ensure};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
@@ -271,6 +271,14 @@ pub fn back_up(
 ) -> anyhow::Result<()> {
     let BackupConfig { folder, rotation, .. } = &config.backup;
     let begun = Instant::now();
+    let store = &config.store_path;
+    if !store.exists() {
+        bail!("there is no store {} yet; `debrief run` makes it", store.display());
+    }
+    if let Some(to) = to {
+        expect_room_for(to)?;
+        note_copy(store, now, out)?;
+    }
     let made = match to {
         None => backup::into_folder(&config.store_path, folder, *rotation, now, &|| true)?,
         Some(to) => Made {
@@ -289,11 +297,36 @@ pub fn back_up(
     Ok(())
 }
 
+/// Before a copy is begun: whether it can get that name.
+fn expect_room_for(to: &Path) -> anyhow::Result<()> {
+    ensure!(!to.exists(), "{} exists already; name another file", to.display());
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        bail!(
+            "there is no folder {} for the backup {}; make it, or name another place",
+            folder.display(),
+            to.display()
+        );
+    }
+    Ok(())
+}
+
+/// In the audit log before the copy is made. A store that cannot be written, on a failing disk or
+/// of an older version, is just the one to copy: then it is said instead.
+fn note_copy(store: &Path, now: Timestamp, out: &mut dyn Write) -> anyhow::Result<()> {
+    let taken = Entry::of(operator(), Action::BackupTaken);
+    if let Err(error) = store::visit(store, |tx| tx.audit(&taken, now)) {
+        writeln!(out, "this backup is not in the audit log: {error:#}")?;
+    }
+    Ok(())
+}
+
 /// `debrief restore --verify FILE`: whether a backup is good, and what is in it. Changes nothing.
 ///
 /// # Errors
 /// If the backup is damaged, not ours or from a newer version.
 pub fn verify(from: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    backup::expect_file(from)?;
     let checksum = match checksum::matches(from)? {
         Some(true) => "checksum right",
         Some(false) => {

@@ -18,6 +18,9 @@ use super::operator::operator;
 use crate::domain::audit::{Action, Entry};
 use crate::store::{self, Tx};
 
+/// The remedy for a number that is not there.
+const SEE_LIST: &str = "`debrief dead-letters list` shows those there are";
+
 /// Prints them, one a line.
 ///
 /// # Errors
@@ -47,15 +50,23 @@ pub fn list(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If there is no store yet, or no such letter.
-pub fn replay(path: &Path, ids: &[i64], out: &mut dyn Write) -> anyhow::Result<()> {
-    let wanted = amend(path, |tx| tx.want_letters(ids))?;
+pub fn replay(path: &Path, ids: &[i64], now: Timestamp, out: &mut dyn Write) -> anyhow::Result<()> {
+    let wanted = amend(path, |tx| {
+        let wanted = tx.want_letters(ids)?;
+        note(tx, Action::DeadLetterReplayed, &wanted, now)?;
+        Ok(wanted.len())
+    })?;
     let when = if store::is_in_use(path) {
         "the running bot reads them within half a minute"
     } else {
         "the bot reads them when it starts"
     };
     if wanted == 0 {
-        ensure!(ids.is_empty(), "none of these is there and not understood yet");
+        ensure!(
+            ids.is_empty(),
+            "of {}, none is there and not understood yet; {SEE_LIST}",
+            numbers(ids)
+        );
         writeln!(out, "nothing to read again")?;
     } else {
         writeln!(out, "{wanted} to be read again: {when}; then see `debrief dead-letters list`")?;
@@ -81,7 +92,7 @@ pub fn show(
         );
     }
     let text = super::tools::peek(path, |tx| tx.letter_text(id))?;
-    let text = text.with_context(|| format!("there is no dead letter {id}"))?;
+    let text = text.with_context(|| format!("there is no dead letter {id}; {SEE_LIST}"))?;
     let shown = Entry::of(operator(), Action::DeadLetterShown).within(id.to_string());
     amend(path, |tx| tx.audit(&shown, now))?;
     writeln!(out, "{text}")?;
@@ -95,14 +106,36 @@ pub enum Reveal {
     Everything,
 }
 
-/// Deletes them.
+/// Deletes them; all or none.
 ///
 /// # Errors
-/// If there is no store yet.
-pub fn drop(path: &Path, ids: &[i64], out: &mut dyn Write) -> anyhow::Result<()> {
-    let gone = amend(path, |tx| tx.drop_letters(ids))?;
+/// If there is no store yet, or one of them is not there.
+pub fn drop(path: &Path, ids: &[i64], now: Timestamp, out: &mut dyn Write) -> anyhow::Result<()> {
+    let gone = amend(path, |tx| {
+        let gone = tx.drop_letters(ids)?;
+        let unknown: Vec<i64> = ids.iter().copied().filter(|id| !gone.contains(id)).collect();
+        ensure!(
+            unknown.is_empty(),
+            "there is no dead letter {}, so nothing was deleted; {SEE_LIST}",
+            numbers(&unknown)
+        );
+        note(tx, Action::DeadLetterDropped, &gone, now)?;
+        Ok(gone.len())
+    })?;
     writeln!(out, "{gone} deleted")?;
     Ok(())
+}
+
+/// In the audit log, if anything was done at all.
+fn note(tx: &Tx<'_>, action: Action, ids: &[i64], now: Timestamp) -> anyhow::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.audit(&Entry::of(operator(), action).within(numbers(ids)), now)
+}
+
+fn numbers(ids: &[i64]) -> String {
+    ids.iter().map(i64::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn amend<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {

@@ -26,13 +26,14 @@ use super::beat::Beat;
 use super::metrics::{self, Metrics, Parts};
 use super::pulse::Pulse;
 use super::readiness::{self, Readiness};
+use crate::slack::serve::{Limits, serve};
 
 /// The small server.
 pub struct Web {
     address: SocketAddr,
     watched: Arc<Watched>,
     stopping: CancellationToken,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
 }
 
 /// What the server looks at; the parts come once they are up.
@@ -67,11 +68,7 @@ impl Web {
             .route("/version", get(version))
             .with_state(Arc::clone(&watched));
         let until = stopping.clone();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move { until.cancelled().await })
-                .await
-        });
+        let serving = tokio::spawn(serve(listener, router, Limits::default(), until));
         Ok(Self { address, watched, stopping, serving })
     }
 
@@ -88,7 +85,10 @@ impl Web {
     pub async fn stop(self) {
         self.stopping.cancel();
         // A client that keeps its connection open does not keep us.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.serving).await;
+        let mut serving = self.serving;
+        if tokio::time::timeout(Duration::from_secs(1), &mut serving).await.is_err() {
+            serving.abort();
+        }
     }
 }
 

@@ -12,7 +12,7 @@ pub mod supervisor;
 mod values;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -241,7 +241,7 @@ impl Config {
             google: google::google(&file)?,
             microsoft: microsoft::microsoft(&file)?,
             caldav: caldav(&file)?,
-            http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
+            http_listen: http_listen(&file)?,
             retention: retention(&file)?,
             log: LogConfig {
                 format: file.text("log.format", "human", values::log_format)?,
@@ -283,6 +283,32 @@ fn slack_mode(file: &Document<'_>) -> Result<SlackMode, ConfigError> {
         "http" => Ok(SlackMode::Http { listen }),
         _ => Ok(SlackMode::Socket),
     }
+}
+
+/// A port of its own, wherever Slack posts to one.
+fn http_listen(file: &Document<'_>) -> Result<Option<SocketAddr>, ConfigError> {
+    let health = file.text("http.listen", "127.0.0.1:9464", values::listen)?;
+    if let (Some(health), SlackMode::Http { listen }) = (health, slack_mode(file)?)
+        && do_clash(health, listen)
+    {
+        let what = format!(
+            "{health} is taken by slack.listen = \"{listen}\"; give http.listen or slack.listen \
+             another port"
+        );
+        return Err(file.fault("http.listen", &what));
+    }
+    Ok(health)
+}
+
+/// Whether one of them cannot listen beside the other. Port 0 is always a free one; an address
+/// `[::]` takes those of the older protocol as well.
+fn do_clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = |wide: IpAddr, narrow: IpAddr| {
+        wide == narrow
+            || wide.is_unspecified() && (wide.is_ipv6() || wide.is_ipv4() == narrow.is_ipv4())
+    };
+    let (here, there) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() != 0 && one.port() == other.port() && (covers(here, there) || covers(there, here))
 }
 
 fn prompt(file: &Document<'_>) -> Result<PromptRules, ConfigError> {

@@ -294,6 +294,38 @@ fn the_listener_stays_on_this_machine() {
 }
 
 #[test]
+fn slack_and_health_cannot_share_a_port() {
+    let both = |slack: &str, health: &str| {
+        format!(
+            "slack.mode = \"http\"\nslack.listen = \"{slack}\"\nhttp.listen = \"{health}\"\n{LEAST}"
+        )
+    };
+    for slack in ["127.0.0.1:9464", "localhost:9464", "0.0.0.0:9464", "[::]:9464"] {
+        let shown = slack.replace("localhost", "127.0.0.1");
+        assert_eq!(
+            mistake(&both(slack, "127.0.0.1:9464")),
+            format!(
+                "3: http.listen: 127.0.0.1:9464 is taken by slack.listen = \"{shown}\"; give \
+                 http.listen or slack.listen another port"
+            )
+        );
+    }
+    for (slack, health) in [
+        ("127.0.0.1:3000", "127.0.0.1:9464"),
+        ("127.0.0.2:9464", "127.0.0.1:9464"),
+        ("[::1]:9464", "127.0.0.1:9464"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:9464", "off"),
+    ] {
+        parsed(&both(slack, health));
+    }
+    // Nobody listens there.
+    parsed(&both("127.0.0.1:9464", "127.0.0.1:9464").replace("\"http\"", "\"socket\""));
+    let default = mistake("[slack]\nmode = \"http\"\nlisten = \"127.0.0.1:9464\"");
+    assert!(default.contains("http.listen: ") && default.contains("slack.listen = "), "{default}");
+}
+
+#[test]
 fn own_domains_are_needed_and_are_domains() {
     let none = "names no domain; write your own mail domains, such as own_domains = \
                 [\"example.com\"]";

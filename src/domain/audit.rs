@@ -71,6 +71,11 @@ pub enum Action {
     Restore,
     /// A frame that nobody understood was printed; it may hold what somebody wrote.
     DeadLetterShown,
+    /// Such frames are to be read again, and to take effect.
+    DeadLetterReplayed,
+    DeadLetterDropped,
+    /// A copy of everything went to a place of the operator's choice.
+    BackupTaken,
     PersonAdded,
     PersonLeft,
     PersonBack,
@@ -83,7 +88,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::History,
         Self::Digest,
         Self::DigestPrinted,
@@ -93,6 +98,9 @@ impl Action {
         Self::TombstoneLifted,
         Self::Restore,
         Self::DeadLetterShown,
+        Self::DeadLetterReplayed,
+        Self::DeadLetterDropped,
+        Self::BackupTaken,
         Self::PersonAdded,
         Self::PersonLeft,
         Self::PersonBack,
@@ -116,6 +124,9 @@ impl Action {
             Self::TombstoneLifted => "tombstone_lifted",
             Self::Restore => "restore",
             Self::DeadLetterShown => "dead_letter_shown",
+            Self::DeadLetterReplayed => "dead_letter_replayed",
+            Self::DeadLetterDropped => "dead_letter_dropped",
+            Self::BackupTaken => "backup_taken",
             Self::PersonAdded => "person_added",
             Self::PersonLeft => "person_left",
             Self::PersonBack => "person_back",
@@ -204,6 +215,11 @@ impl Row {
         ]);
         hexadecimal(&Sha256::digest(format!("{previous}\n{row}")))
     }
+}
+
+/// Whether this can be the hash of a row.
+pub fn is_head(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What is left of an erased person's address: the same for the same address in one installation,

@@ -1,6 +1,7 @@
 //! What backups are called, and which of them to keep.
 //!
-//! The name holds the moment, in UTC, so that the folder tells all there is to know.
+//! The name holds the moment, in UTC, so that the folder tells all there is to know. Those of one
+//! second are numbered.
 
 use jiff::civil::{DateTime, ISOWeekDate};
 use jiff::tz::Offset;
@@ -8,7 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Backups hold people who were erased since, so none is kept longer, whatever the counts say.
 const LONGEST: SignedDuration = SignedDuration::from_hours(30 * 24);
-const FORM: &str = "debrief-%Y%m%d-%H%M%S.db";
+const FORM: &str = "debrief-%Y%m%d-%H%M%S";
+const ENDING: &str = ".db";
+
+/// Which backup it is: of that moment, the first, the second …; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Which {
+    pub made_at: Timestamp,
+    pub number: u32,
+}
 
 /// How many to keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,27 +28,50 @@ pub struct Rotation {
     pub weekly: u32,
 }
 
-/// The name of a backup made at that moment.
-pub fn file_name(at: Timestamp) -> String {
-    at.strftime(FORM).to_string()
-}
+impl Which {
+    pub fn first(made_at: Timestamp) -> Self {
+        Self { made_at, number: 1 }
+    }
 
-/// When the backup of that name was made; `None` for other files.
-pub fn made_at(name: &str) -> Option<Timestamp> {
-    let at = Offset::UTC.to_timestamp(DateTime::strptime(FORM, name).ok()?).ok()?;
-    // What is lax in reading would be another name.
-    (file_name(at) == name).then_some(at)
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { number: self.number + 1, ..self }
+    }
+
+    pub fn file_name(self) -> String {
+        let moment = self.made_at.strftime(FORM);
+        match self.number {
+            1 => format!("{moment}{ENDING}"),
+            number => format!("{moment}-{number}{ENDING}"),
+        }
+    }
+
+    /// The backup of that name; `None` for other files.
+    pub fn parse(name: &str) -> Option<Self> {
+        let stem = name.strip_suffix(ENDING)?;
+        let read = |moment: &str, number| {
+            let made_at = Offset::UTC.to_timestamp(DateTime::strptime(FORM, moment).ok()?).ok()?;
+            // What is lax in reading would be another name.
+            let which = Self { made_at, number };
+            (number > 0 && which.file_name() == name).then_some(which)
+        };
+        read(stem, 1).or_else(|| {
+            let (moment, number) = stem.rsplit_once('-')?;
+            read(moment, number.parse().ok()?)
+        })
+    }
 }
 
 impl Rotation {
     /// Those of `made` that may go. What is younger than a day stays, so that a backup made by hand
     /// before some work is there after it.
-    pub fn expendable(self, made: &[Timestamp], now: Timestamp) -> Vec<Timestamp> {
+    pub fn expendable(self, made: &[Which], now: Timestamp) -> Vec<Which> {
         let mut newest_first = made.to_vec();
         newest_first.sort_unstable_by(|a, b| b.cmp(a));
         let (mut days, mut weeks) = (Vec::new(), Vec::new());
         let mut expendable = Vec::new();
-        for at in newest_first {
+        for which in newest_first {
+            let at = which.made_at;
             let date = Offset::UTC.to_datetime(at).date();
             let monday_of = ISOWeekDate::from(date);
             let age = now.duration_since(at);
@@ -48,7 +80,7 @@ impl Rotation {
                 first_of(&mut weeks, (monday_of.year(), monday_of.week()), self.weekly);
             let is_young = age < SignedDuration::from_hours(24);
             if age > LONGEST || !(is_young || for_its_day || for_its_week) {
-                expendable.push(at);
+                expendable.push(which);
             }
         }
         expendable
@@ -76,27 +108,50 @@ mod tests {
 
     #[test]
     fn a_name_tells_the_moment_and_nothing_else_is_a_backup() {
-        let name = file_name(at("2026-03-10T03:00:05Z"));
-        assert_eq!(name, "debrief-20260310-030005.db");
-        assert_eq!(made_at(&name), Some(at("2026-03-10T03:00:05Z")));
-        for other in
-            ["debrief.db", "debrief-20260310-030005.db.sha256", "debrief-2026310-30005.db", "x"]
-        {
-            assert_eq!(made_at(other), None, "{other}");
+        let first = Which::first(at("2026-03-10T03:00:05Z"));
+        assert_eq!(first.file_name(), "debrief-20260310-030005.db");
+        let tenth = Which { number: 10, ..first };
+        assert_eq!(tenth.file_name(), "debrief-20260310-030005-10.db");
+        for which in [first, first.next(), tenth] {
+            assert_eq!(Which::parse(&which.file_name()), Some(which));
         }
+        assert!(first < first.next() && first.next() < tenth);
+        for other in [
+            "debrief.db",
+            "debrief-20260310-030005.db.sha256",
+            "debrief-2026310-30005.db",
+            "debrief-20260310-030005-1.db",
+            "debrief-20260310-030005-02.db",
+            "debrief-20260310-030005-+2.db",
+            "debrief-20260310-030005-0.db",
+            "x",
+        ] {
+            assert_eq!(Which::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn of_one_second_the_last_is_kept_for_its_day() {
+        let first = Which::first(at("2026-03-10T03:00:05Z"));
+        let made = [first, first.next(), first.next().next()];
+        let rotation = Rotation { daily: 1, weekly: 0 };
+        assert_eq!(rotation.expendable(&made, first.made_at), []);
+        let later = first.made_at + SignedDuration::from_hours(25);
+        assert_eq!(rotation.expendable(&made, later), [made[1], made[0]]);
     }
 
     #[test]
     fn a_year_of_nights_leaves_seven_days_and_the_weeks_of_a_month() {
         let first = at("2026-01-01T03:00:00Z");
-        let mut kept: Vec<Timestamp> = Vec::new();
+        let mut kept: Vec<Which> = Vec::new();
         for night in 0..365 {
             let now = first + SignedDuration::from_hours(24 * night);
-            kept.push(now);
+            kept.push(Which::first(now));
             let expendable = ROTATION.expendable(&kept, now);
             kept.retain(|at| !expendable.contains(at));
         }
-        let days: Vec<String> = kept.iter().map(|at| at.strftime("%a %m-%d").to_string()).collect();
+        let days: Vec<String> =
+            kept.iter().map(|which| which.made_at.strftime("%a %m-%d").to_string()).collect();
         assert_eq!(
             days,
             [
@@ -121,7 +176,8 @@ mod tests {
             at("2026-03-31T03:00:00Z"),
             at("2026-03-31T11:00:00Z"),
             now,
-        ];
+        ]
+        .map(Which::first);
         let many = Rotation { daily: 90, weekly: 52 };
         assert_eq!(many.expendable(&made, now), [made[0]]);
         let none = Rotation { daily: 1, weekly: 0 };

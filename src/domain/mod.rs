@@ -7,6 +7,7 @@ pub mod debrief;
 pub mod digest;
 pub mod latest;
 pub mod meeting;
+pub mod mention;
 pub mod person;
 pub mod privacy;
 pub mod question;

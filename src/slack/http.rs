@@ -26,6 +26,7 @@ use super::client::{SlackMessenger, Token};
 use super::desk::{self, Desk, Handler, Kept};
 use super::door::{Forged, Health};
 use super::inbound::{self, Request, Us};
+use super::serve::{Limits, serve};
 use crate::ports::Clock;
 
 /// Where the manifest tells Slack to post.
@@ -48,7 +49,7 @@ pub struct Listener {
     address: SocketAddr,
     shared: Arc<Shared>,
     stopping: CancellationToken,
-    serving: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
+    serving: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -109,11 +110,7 @@ impl Listener {
             .with_state(Arc::clone(&shared));
         let stopping = CancellationToken::new();
         let until = stopping.clone();
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(async move { until.cancelled().await })
-                .await
-        });
+        let serving = tokio::spawn(serve(listener, router, Limits::default(), until));
         Ok(Self { address, shared, stopping, serving: Mutex::new(Some(serving)) })
     }
 
@@ -308,7 +305,17 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn s18_a_body_that_does_not_arrive_is_not_waited_for() {
+        let began = stream::iter([Ok::<_, std::io::Error>("payload=")]);
+        let body = Body::from_stream(stream::StreamExt::chain(began, stream::pending()));
+        let refused = whole(&HeaderMap::new(), body).await;
+        assert_eq!(refused, Err(StatusCode::REQUEST_TIMEOUT));
+    }
 
     #[test]
     fn signatures_are_read_strictly() {

@@ -14,6 +14,7 @@ pub mod http;
 pub mod inbound;
 pub mod manifest;
 pub mod pace;
+pub mod serve;
 pub mod socket;
 
 mod api;

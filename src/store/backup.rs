@@ -9,14 +9,15 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use jiff::Timestamp;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::place::{self, sync_folder};
+use super::trouble::Trouble;
 use super::{checksum, moment, schema};
-use crate::domain::backup::{self, Rotation};
+use crate::domain::backup::{Rotation, Which};
 
 /// Pages copied between two looks at whether to go on.
 const STEP: i32 = 256;
@@ -64,10 +65,22 @@ pub fn into_folder(
     belongs_with(folder, store);
     belongs_with(&folder.join(LOCK), store);
     remove_remains(folder)?;
-    let path = folder.join(backup::file_name(now));
+    let path = free_place(folder, now);
     let findings = into_file(store, &path, go_on)?;
     let removed = rotate(folder, rotation, now)?;
     Ok(Made { path, findings, removed })
+}
+
+/// Several may be made within a second.
+fn free_place(folder: &Path, now: Timestamp) -> PathBuf {
+    let mut which = Which::first(now);
+    loop {
+        let path = folder.join(which.file_name());
+        if !path.exists() {
+            return path;
+        }
+        which = which.next();
+    }
 }
 
 /// Makes a backup at `to`, with its checksum beside it.
@@ -75,7 +88,7 @@ pub fn into_folder(
 /// # Errors
 /// As [`into_folder`], and if there is a file already.
 pub fn into_file(store: &Path, to: &Path, go_on: &dyn Fn() -> bool) -> anyhow::Result<Findings> {
-    ensure!(!to.exists(), "{} exists already", to.display());
+    ensure!(!to.exists(), "{} exists already; name another file", to.display());
     let partial = beside(to, PARTIAL);
     remove(&partial)?;
     let made = copy(store, &partial, go_on).and_then(|()| {
@@ -112,9 +125,13 @@ pub fn remove_remains_of_the_dead(folder: &Path) -> anyhow::Result<usize> {
 
 /// The backups in `folder`, newest first; none if there is no folder.
 pub fn list(folder: &Path) -> anyhow::Result<Vec<(Timestamp, PathBuf)>> {
-    let mut found: Vec<(Timestamp, PathBuf)> = names(folder)?
+    Ok(each(folder)?.into_iter().map(|(which, path)| (which.made_at, path)).collect())
+}
+
+fn each(folder: &Path) -> anyhow::Result<Vec<(Which, PathBuf)>> {
+    let mut found: Vec<(Which, PathBuf)> = names(folder)?
         .into_iter()
-        .filter_map(|name| Some((backup::made_at(&name)?, folder.join(name))))
+        .filter_map(|name| Some((Which::parse(&name)?, folder.join(name))))
         .collect();
     found.sort_unstable_by(|a, b| b.cmp(a));
     Ok(found)
@@ -127,7 +144,7 @@ pub fn list(folder: &Path) -> anyhow::Result<Vec<(Timestamp, PathBuf)>> {
 /// If `from` is not one of our stores, if `go_on` says no, or if the disk fails.
 pub fn copy(from: &Path, to: &Path, go_on: &dyn Fn() -> bool) -> anyhow::Result<()> {
     if !from.exists() {
-        bail!("there is no store {}", from.display());
+        bail!("there is no store {} yet; `debrief run` makes it", from.display());
     }
     let source = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| format!("open {}", from.display()))?;
@@ -173,7 +190,7 @@ fn transfer(source: &Connection, to: &Path, go_on: &dyn Fn() -> bool) -> anyhow:
 /// # Errors
 /// If it is damaged, not ours or newer than this program; the message says which.
 pub fn look_over(path: &Path) -> anyhow::Result<Findings> {
-    let bytes = fs::metadata(path).with_context(|| format!("find {}", path.display()))?.len();
+    let bytes = expect_file(path)?;
     let connection = open_untouched(path)?;
     let version = expect_known(&connection, path)?;
     let damage: String = connection
@@ -194,6 +211,22 @@ pub fn look_over(path: &Path) -> anyhow::Result<Findings> {
         )
         .with_context(|| format!("count what is in {}", path.display()))?;
     Ok(Findings { version, bytes, people, debriefs, answers, newest_answer_at: newest.map(moment) })
+}
+
+/// How large a backup is.
+///
+/// # Errors
+/// If there is no such file; the message says where one may be found.
+pub fn expect_file(path: &Path) -> anyhow::Result<u64> {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => Ok(found.len()),
+        Ok(_) => bail!("{shown} is no file; name one of the backups, such as debrief-….db"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("there is no file {shown}; backups are in the folder that backup.folder names")
+        }
+        Err(error) => Err(error).with_context(|| format!("find {shown}")),
+    }
 }
 
 /// `path` with another ending behind its own: `debrief.db` → `debrief.db.sha256`.
@@ -238,8 +271,14 @@ pub(super) fn open_untouched(path: &Path) -> anyhow::Result<Connection> {
 }
 
 fn settle(connection: &Connection, path: &Path) -> anyhow::Result<()> {
-    schema::settle(connection)
-        .with_context(|| format!("{} cannot be read as a database", path.display()))
+    schema::settle(connection).map_err(|error| match Trouble::of(&error) {
+        // SQLite's own words for it add nothing, and it says them twice.
+        Some(Trouble::Damage) => anyhow!(
+            "{} is no database, or damaged at its very beginning; name another backup",
+            path.display()
+        ),
+        _ => anyhow!(error).context(format!("{} cannot be read as a database", path.display())),
+    })
 }
 
 /// The version of one of our stores that this program understands.
@@ -313,9 +352,8 @@ fn names(folder: &Path) -> anyhow::Result<Vec<String>> {
 /// Copies that were never finished, and checksums of files that are not there.
 fn remove_remains(folder: &Path) -> anyhow::Result<usize> {
     let names = names(folder)?;
-    let is_ours = |name: &str, ending: &str| {
-        name.strip_suffix(ending).is_some_and(|name| backup::made_at(name).is_some())
-    };
+    let is_ours =
+        |name: &str, ending: &str| name.strip_suffix(ending).and_then(Which::parse).is_some();
     let mut removed = 0;
     for name in &names {
         let is_partial = [".partial", ".partial-journal", ".sha256.partial"]
@@ -332,10 +370,10 @@ fn remove_remains(folder: &Path) -> anyhow::Result<usize> {
 }
 
 fn rotate(folder: &Path, rotation: Rotation, now: Timestamp) -> anyhow::Result<usize> {
-    let backups = list(folder)?;
-    let made: Vec<Timestamp> = backups.iter().map(|(at, _)| *at).collect();
+    let backups = each(folder)?;
+    let made: Vec<Which> = backups.iter().map(|(which, _)| *which).collect();
     let expendable = rotation.expendable(&made, now);
-    for (_, path) in backups.iter().filter(|(at, _)| expendable.contains(at)) {
+    for (_, path) in backups.iter().filter(|(which, _)| expendable.contains(which)) {
         remove(path)?;
         remove(&checksum::place(path))?;
     }

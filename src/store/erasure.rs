@@ -17,11 +17,12 @@ use super::traces::{self, Progress};
 use super::trouble::Trouble;
 use super::{Tx, moment, peek, seconds, visit};
 use crate::domain::audit::{Action, Actor, Entry, tombstone};
+use crate::domain::mention::Names;
 use crate::domain::person::{Person, PersonId};
 
 /// Everything that goes: what it is called, its table, and which rows are the person's. `:id` is
-/// the person; `:chat`, `:channel`, `:email` and `:name` are how the outside calls them, never
-/// empty.
+/// the person; `:chat` and `:channel` are how Slack calls them, never empty; `:letters` are those
+/// that name them.
 const ROWS: [(&str, &str, &str); 15] = [
     (
         "texts written to the bot",
@@ -55,11 +56,7 @@ const ROWS: [(&str, &str, &str); 15] = [
     ("calendars", "feed", "person_id = :id"),
     ("digests", "digest", "manager_id = :id"),
     ("reporting lines", "reporting_line", "rep_id = :id OR manager_id = :id"),
-    (
-        "dead letters",
-        "dead_letter",
-        "instr(raw, :chat) OR instr(raw, :channel) OR instr(lower(raw), :email) OR instr(raw, :name)",
-    ),
+    ("dead letters", "dead_letter", "id IN (SELECT value FROM json_each(:letters))"),
     ("keys of deliveries", "inbound_seen", "instr(key, :chat) OR instr(key, :channel)"),
     ("messages to them", "outbox", "person_id = :id AND delivery_key NOT LIKE 'erased-%'"),
 ];
@@ -258,6 +255,22 @@ impl Tx<'_> {
         rows.collect::<rusqlite::Result<_>>().context("list addresses")
     }
 
+    /// Dead letters that name somebody, as far as one can tell of what nobody understands.
+    fn letters_naming(&self, person: &Person) -> anyhow::Result<Vec<i64>> {
+        let chat = person.chat_id.as_ref().map(|id| id.0.as_str());
+        let ids = chat.into_iter().chain(person.channel.as_deref());
+        let names = Names::new(ids, &person.email, &person.name);
+        let mut statement = self.0.prepare_cached("SELECT id, raw FROM dead_letter")?;
+        let mut rows = statement.query([]).context("look through dead letters")?;
+        let mut naming = Vec::new();
+        while let Some(row) = rows.next().context("look through dead letters")? {
+            if names.are_in(row.get_ref(1)?.as_str()?) {
+                naming.push(row.get(0)?);
+            }
+        }
+        Ok(naming)
+    }
+
     fn with_names<T>(
         &self,
         person: &Person,
@@ -270,8 +283,13 @@ impl Tx<'_> {
         // A name that nothing contains stands for one that we do not know.
         let chat = person.chat_id.as_ref().map_or("\0", |id| id.0.as_str());
         let channel = person.channel.as_deref().unwrap_or("\0");
+        let letters = if sql.contains(":letters") {
+            serde_json::to_string(&self.letters_naming(person)?)?
+        } else {
+            String::new()
+        };
         let names = named_params! {
-            ":id": person.id.0, ":chat": chat, ":channel": channel, ":email": person.email, ":name": person.name,
+            ":id": person.id.0, ":chat": chat, ":channel": channel, ":letters": letters,
         };
         let named: Vec<(&str, &dyn rusqlite::ToSql)> =
             names.iter().filter(|(name, _)| sql.contains(name)).copied().collect();

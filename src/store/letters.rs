@@ -66,23 +66,21 @@ impl Tx<'_> {
             .context("read a dead letter")
     }
 
-    /// Has them read again; without ids, all that nobody has understood yet. Says how many.
-    pub fn want_letters(&self, ids: &[i64]) -> anyhow::Result<usize> {
+    /// Has them read again; without ids, all that nobody has understood yet. Says which.
+    pub fn want_letters(&self, ids: &[i64]) -> anyhow::Result<Vec<i64>> {
         if ids.is_empty() {
-            return self
-                .0
-                .execute(
-                    "UPDATE dead_letter SET state = 'wanted' WHERE state IN ('kept', 'unreadable')",
-                    [],
-                )
-                .context("want dead letters");
+            let mut want = self.0.prepare_cached(
+                "UPDATE dead_letter SET state = 'wanted' WHERE state IN ('kept', 'unreadable')
+                 RETURNING id",
+            )?;
+            let wanted = want.query_map([], |row| row.get(0)).context("want dead letters")?;
+            return wanted.collect::<rusqlite::Result<_>>().context("want dead letters");
         }
-        let mut want = self.0.prepare_cached(
+        let want = self.0.prepare_cached(
             "UPDATE dead_letter SET state = 'wanted'
              WHERE id = ?1 AND state IN ('kept', 'unreadable')",
         )?;
-        let each = ids.iter().map(|id| want.execute([id]).context("want a dead letter"));
-        each.sum()
+        each_that_is_there(want, ids).context("want a dead letter")
     }
 
     pub fn wanted_letters(&self, most: u32) -> anyhow::Result<Vec<(i64, String)>> {
@@ -106,17 +104,31 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Says how many there were.
-    pub fn drop_letters(&self, ids: &[i64]) -> anyhow::Result<usize> {
-        let mut drop = self.0.prepare_cached("DELETE FROM dead_letter WHERE id = ?1")?;
-        let each = ids.iter().map(|id| drop.execute([id]).context("drop a dead letter"));
-        each.sum()
+    /// Says which there were.
+    pub fn drop_letters(&self, ids: &[i64]) -> anyhow::Result<Vec<i64>> {
+        let drop = self.0.prepare_cached("DELETE FROM dead_letter WHERE id = ?1")?;
+        each_that_is_there(drop, ids).context("drop a dead letter")
     }
+}
+
+/// Those of `ids` of which `change` found a row.
+fn each_that_is_there(
+    mut change: rusqlite::CachedStatement<'_>,
+    ids: &[i64],
+) -> rusqlite::Result<Vec<i64>> {
+    let mut there = Vec::new();
+    for id in ids {
+        if change.execute([id])? > 0 {
+            there.push(*id);
+        }
+    }
+    Ok(there)
 }
 
 /// What became of a letter that was read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Replayed,
+    /// Not understood, or what it says could not be done.
     Unreadable,
 }

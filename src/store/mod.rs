@@ -280,8 +280,10 @@ pub fn expect_startable(path: &Path) -> anyhow::Result<()> {
 pub fn peek<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
         .with_context(|| format!("open the store {}", path.display()))?;
-    schema::settle(&connection).context("apply the store's settings")?;
-    schema::expect_current(&connection, path)?;
+    let settled = schema::settle(&connection).context("apply the store's settings");
+    settled
+        .and_then(|()| schema::expect_current(&connection, path))
+        .map_err(|error| schema::blame(path, error))?;
     work(&Tx(&connection))
 }
 

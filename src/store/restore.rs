@@ -49,6 +49,7 @@ pub fn run(
     now: Timestamp,
     replay: impl FnOnce(&Path, Option<&Standing>) -> anyhow::Result<u32>,
 ) -> anyhow::Result<Restored> {
+    backup::expect_file(from)?;
     let _held = place::hold(path, now)?;
     ensure!(
         checksum::matches(from)? != Some(false),
@@ -179,8 +180,7 @@ fn put_aside(path: &Path, now: Timestamp) -> anyhow::Result<Option<PathBuf>> {
     // A sound store folds its log into itself. Of a damaged one the log is kept as it is.
     let _ = Connection::open(path)
         .and_then(|old| old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-    let aside = backup::beside(path, &format!("before-restore-{}", now.strftime("%Y%m%d-%H%M%S")));
-    ensure!(!aside.exists(), "{} exists already", aside.display());
+    let aside = place_aside(path, now);
     for ending in BESIDE {
         rename_if_there(&join(path, ending), &join(&aside, ending))?;
     }
@@ -189,6 +189,18 @@ fn put_aside(path: &Path, now: Timestamp) -> anyhow::Result<Option<PathBuf>> {
         fs::rename(path, &aside).context("put the present store aside")?;
     }
     Ok(Some(aside))
+}
+
+/// Several restores may be made within a second.
+fn place_aside(path: &Path, now: Timestamp) -> PathBuf {
+    let moment = format!("before-restore-{}", now.strftime("%Y%m%d-%H%M%S"));
+    let mut aside = backup::beside(path, &moment);
+    let mut number = 1;
+    while aside.exists() {
+        number += 1;
+        aside = backup::beside(path, &format!("{moment}-{number}"));
+    }
+    aside
 }
 
 fn rename_if_there(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -214,7 +226,7 @@ mod tests {
     fn copies_put_aside_go_once_they_are_old_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("debrief.db");
-        let copies = ["pre-v7.db", "debrief.db.before-restore-20260310-120000"];
+        let copies = ["pre-v7.db", "debrief.db.before-restore-20260310-120000-2"];
         let others =
             ["debrief.db", "debrief.db.erasures", "pre-v7.txt", "other.db.before-restore-1"];
         for name in copies.iter().chain(&others) {

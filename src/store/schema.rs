@@ -17,7 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::place::{self, LastStop, Place, beside, size, sync_folder};
 use super::rescue::{self, CHECKED_UP_TO};
-use super::trouble::{Trouble, Unusable};
+use super::trouble::{self, Trouble, Unusable};
 use super::{Tx, wal};
 
 /// `DBRF`: how we tell our file from somebody else's.
@@ -88,9 +88,9 @@ pub(super) fn expect_startable(path: &Path) -> anyhow::Result<()> {
 }
 
 /// What SQLite calls damage, with the remedy.
-fn blame(path: &Path, error: anyhow::Error) -> anyhow::Error {
+pub(super) fn blame(path: &Path, error: anyhow::Error) -> anyhow::Error {
     match Trouble::within(&error) {
-        Some(Trouble::Damage) => damaged(path, &format!("{error:#}")).into(),
+        Some(Trouble::Damage) => damaged(path, &trouble::plainly(&error)).into(),
         _ => error,
     }
 }

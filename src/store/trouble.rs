@@ -75,6 +75,12 @@ impl Trouble {
     }
 }
 
+/// An error and its causes, without the code behind each of SQLite's messages, which says the same.
+pub(super) fn plainly(error: &anyhow::Error) -> String {
+    let causes = error.chain().filter(|cause| !cause.is::<rusqlite::ffi::Error>());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// Whether the store has come to its end, and why.
 #[derive(Debug, Clone)]
 pub(super) struct Failure(Arc<watch::Sender<Option<String>>>);

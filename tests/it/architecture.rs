@@ -14,7 +14,20 @@ const MAY_NAME: [(&str, &[&str]); 9] = [
     ("calendar", &["domain", "ports"]),
     ("playground", &["domain", "ports"]),
     ("config", &["domain"]),
-    ("app", &["domain", "ports", "store", "flows", "slack", "calendar", "playground", "config"]),
+    (
+        "app",
+        &[
+            "domain",
+            "ports",
+            "serve",
+            "store",
+            "flows",
+            "slack",
+            "calendar",
+            "playground",
+            "config",
+        ],
+    ),
 ];
 
 /// Crates that only some files may name.
@@ -124,6 +137,19 @@ fn every_crate_stays_with_its_owner() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A server without deadlines is held up by whoever connects; only pretended ones may be.
+#[test]
+fn s18_only_the_pretend_slack_serves_without_deadlines() {
+    let pretended = ["playground/server.rs", "slack/loopback.rs", "calendar/tests.rs"];
+    let is_careless =
+        |text: &str| code(text).any(|(_, line)| names(line, "axum::serve") && line.contains('('));
+    let careless: Vec<String> =
+        sources().into_iter().filter(|(_, text)| is_careless(text)).map(|(file, _)| file).collect();
+    let wrong: Vec<_> = careless.iter().filter(|file| !pretended.contains(&&***file)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}: use slack::serve");
+    assert_eq!(careless.len(), pretended.len(), "this test finds nothing any more");
 }
 
 #[test]

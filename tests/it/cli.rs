@@ -227,3 +227,45 @@ fn the_demo_prints_one_line_and_ends_cleanly() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_a_remedy() {
+    let world = World::asleep(&[], "").await;
+    let none_yet = "debrief: there is no store …/debrief.db yet; `debrief run` makes it\n";
+    for arguments in [&["backup"][..], &["backup", "--to", "copy.db"]] {
+        assert_eq!(beside(&world, arguments).await, (Some(1), none_yet.to_owned()));
+    }
+    assert!(!world.path("debrief.db.backups").exists() && !world.path("copy.db").exists());
+
+    assert_eq!(beside(&world, &["migrate"]).await.0, Some(0));
+    for arguments in [&["restore", "gone.db"][..], &["restore", "--verify", "gone.db"]] {
+        let (code, said) = beside(&world, arguments).await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @"debrief: there is no file gone.db; backups are in the folder that backup.folder names");
+        }
+        assert_eq!(code, Some(1));
+    }
+    let (code, said) = beside(&world, &["restore", "config"]).await;
+    insta::assert_snapshot!(said, @"debrief: config is no file; name one of the backups, such as debrief-….db");
+    assert_eq!(code, Some(1));
+    let (code, said) = beside(&world, &["backup", "--to", "usb/copy.db"]).await;
+    insta::assert_snapshot!(said, @"debrief: there is no folder usb for the backup usb/copy.db; make it, or name another place");
+    assert_eq!(code, Some(1));
+
+    for (arguments, what) in [
+        (&["dead-letters", "show", "7", "--reveal"][..], "there is no dead letter 7"),
+        (&["dead-letters", "drop", "7"], "there is no dead letter 7, so nothing was deleted"),
+        (&["dead-letters", "replay", "7"], "of 7, none is there and not understood yet"),
+    ] {
+        let (code, said) = beside(&world, arguments).await;
+        let remedy = "`debrief dead-letters list` shows those there are";
+        assert_eq!((code, said), (Some(1), format!("debrief: {what}; {remedy}\n")));
+    }
+
+    std::fs::write(world.path("debrief.db"), "not a database, and long enough to look like one")
+        .unwrap();
+    for arguments in [&["dead-letters", "list"][..], &["audit", "verify"]] {
+        let (code, said) = beside(&world, arguments).await;
+        assert_eq!((code, said.matches("file is not a database").count()), (Some(78), 1), "{said}");
+    }
+}

@@ -250,7 +250,7 @@ async fn a_backup_is_looked_over_without_being_touched() {
         .unwrap();
     let (code, said) = beside(&world, &["restore", "--verify", "copy.db"]).await;
     assert_eq!(code, Some(1));
-    insta::assert_snapshot!(said, @"debrief: copy.db cannot be read as a database: file is not a database: Error code 26: file is not a database");
+    insta::assert_snapshot!(said, @"debrief: copy.db is no database, or damaged at its very beginning; name another backup");
 }
 
 #[tokio::test]
@@ -332,4 +332,45 @@ async fn erasures_are_repeated_before_anybody_can_use_the_restored_store() {
     let restored = debrief::store::backup::look_over(&store).unwrap();
     assert_eq!(restored.answers, 0);
     assert!(world.path("debrief.db.erasures").exists());
+}
+
+#[tokio::test]
+async fn copies_of_one_second_have_names_of_their_own() {
+    let world = World::new(&[]).await;
+    let (store, folder) = (world.path("debrief.db"), world.path("copies"));
+    let rotation = debrief::domain::backup::Rotation { daily: 1, weekly: 0 };
+    let back_up = |now| {
+        debrief::store::backup::into_folder(&store, &folder, rotation, now, &|| true).unwrap()
+    };
+    let now = world.now();
+    let made: Vec<_> = (0..3).map(|_| back_up(now)).collect();
+    let names: Vec<_> = made.iter().map(|made| made.path.file_name().unwrap()).collect();
+    assert_eq!(
+        names,
+        [
+            "debrief-20260310-123000.db",
+            "debrief-20260310-123000-2.db",
+            "debrief-20260310-123000-3.db"
+        ]
+    );
+    let listed = debrief::store::backup::list(&folder).unwrap();
+    assert_eq!(listed[0].1, made[2].path, "the newest first");
+    // The next day those of yesterday go, with their checksums, and the newest stays.
+    let next = back_up(now + SignedDuration::from_hours(25));
+    assert_eq!(next.removed, 3);
+    let left: Vec<String> =
+        files(&folder).into_keys().filter(|name| name.contains(".db")).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[tokio::test]
+async fn two_restores_of_one_second_keep_both_stores_that_were_there() {
+    let mut world = World::new(&[]).await;
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.stop().await;
+    let (store, copy) = (world.path("debrief.db"), world.path("copy.db"));
+    let now = local("2026-03-10T15:00");
+    let aside = [(); 2].map(|()| restore::run(&store, &copy, now, |_, _| Ok(0)).unwrap().aside);
+    let [Some(first), Some(second)] = aside else { panic!("nothing was put aside") };
+    assert!(first != second && first.exists() && second.exists());
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use debrief::playground::deeds::Submitted;
 use debrief::playground::faults::Fault;
 use debrief::playground::{Member, plain};
+use debrief::store::Tx;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -289,7 +290,7 @@ async fn f20_dead_letters_are_listed_without_their_content_and_read_again() {
     let (_, list) = beside(&world, &["dead-letters", "list"]).await;
     assert!(list.contains("replayed"), "{list}");
     let (code, said) = beside(&world, &["dead-letters", "replay", "1"]).await;
-    assert!(said.contains("none of these") && code == Some(1), "{said}");
+    assert!(said.contains("none is there and not understood") && code == Some(1), "{said}");
     let (_, said) = beside(&world, &["dead-letters", "drop", "1"]).await;
     assert_eq!(said, "1 deleted\n");
     let (_, list) = beside(&world, &["dead-letters", "list"]).await;
@@ -423,4 +424,47 @@ async fn f17_what_many_people_wrote_during_a_long_gap_is_read_in_parts_and_count
     said.dedup();
     assert_eq!(said.len(), before, "each once");
     assert_eq!(before, ids.len() - 1, "everybody's whom Slack lets us read");
+}
+
+#[tokio::test]
+async fn f20_one_letter_that_fails_holds_up_no_other() {
+    let world = World::asked_about_acme().await;
+    let now = world.now();
+    let says = |id: &str, text: &str, ts: &str| {
+        json!({
+            "type": "event_callback", "team_id": "T0PLAY", "event_id": id, "event": {
+                "type": "message", "channel_type": "im", "channel": "D0MAYA", "user": MAYA,
+                "text": text, "ts": ts,
+            },
+        })
+        .to_string()
+    };
+    let letters = [
+        says("EvBAD", "Lost", "1773150900.000100"),
+        says("EvGOOD", "Call earlier", "1773150901.000100"),
+    ];
+    let store = &world.running().bot().store;
+    let kept = store.transact(move |tx| {
+        letters.iter().try_for_each(|raw| tx.keep_dead_letter("event", raw, now).map(drop))
+    });
+    kept.await.unwrap();
+    let aside = rusqlite::Connection::open(world.path("debrief.db")).unwrap();
+    let fails = "CREATE TRIGGER fails BEFORE INSERT ON inbound_seen WHEN NEW.key LIKE '%EvBAD%'
+                 BEGIN SELECT RAISE(ABORT, 'this one fails'); END";
+    aside.execute_batch(fails).unwrap();
+    let (_, said) = beside(&world, &["dead-letters", "replay"]).await;
+    assert!(said.starts_with("2 to be read again"), "{said}");
+    world.settle().await;
+    assert!(world.conversation(MAYA)[0].contains("“Call earlier”"), "the one behind it was read");
+    let states = || -> Vec<String> {
+        let mut statement = aside.prepare("SELECT state FROM dead_letter ORDER BY id").unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(states(), ["unreadable", "replayed"]);
+    assert_eq!(store.read(|tx: &Tx<'_>| tx.dead_letters()).await.unwrap(), 1, "it still counts");
+
+    aside.execute_batch("DROP TRIGGER fails").unwrap();
+    beside(&world, &["dead-letters", "replay"]).await;
+    world.settle().await;
+    assert_eq!(states(), ["replayed", "replayed"]);
 }

@@ -157,7 +157,8 @@ async fn s20_tampering_breaks_the_chain_at_the_row() {
         let text = verify(&path, Some(&head));
         assert!(text.contains(&format!("row: {rows},")) && text.contains("cut off"), "{text}");
     });
-    let (code, said) = debrief(&world, &["audit", "verify", "--expect-head", "00ff"]).await;
+    let (code, said) =
+        debrief(&world, &["audit", "verify", "--expect-head", &"00ff".repeat(16)]).await;
     assert!(said.contains("TAMPERED at row"), "{said}");
     assert_eq!(code, Some(1));
 }
@@ -214,4 +215,63 @@ async fn s20_the_log_can_be_checked_without_us() {
     assert!(rows > 5, "{text}");
     assert!(text.contains("\"action\":\"audit_export\""), "{text}");
     assert!(!text.contains("Acme") && !text.contains("price") && !text.contains('@'), "{text}");
+}
+
+#[tokio::test]
+async fn s20_what_an_operator_does_with_letters_and_copies_is_written_down() {
+    let mut world = World::new(&[]).await;
+    let now = world.now();
+    let kept = world.running().bot().store.transact(move |tx| {
+        (0..3).try_for_each(|_| tx.keep_dead_letter("frame", "{", now).map(drop))
+    });
+    kept.await.unwrap();
+    // So that nothing is read again meanwhile.
+    world.stop().await;
+    let known = audit(&world).len();
+    for arguments in [
+        &["backup", "--to", "copy.db"][..],
+        &["dead-letters", "replay", "1", "2"],
+        &["dead-letters", "replay"],
+        &["dead-letters", "drop", "3"],
+    ] {
+        let (code, said) = debrief(&world, arguments).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+    // What was refused, or found nothing to do, has done nothing.
+    for arguments in [
+        &["backup", "--to", "copy.db"][..],
+        &["dead-letters", "replay", "9"],
+        &["dead-letters", "drop", "1", "9"],
+    ] {
+        assert_eq!(debrief(&world, arguments).await.0, Some(1));
+    }
+    let sql = "SELECT action || ' ' || scope FROM audit WHERE actor LIKE 'operator:%' ORDER BY id";
+    let store = beside(&world);
+    let mut statement = store.prepare(sql).unwrap();
+    let rows: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        rows,
+        [
+            "backup_taken ",
+            "dead_letter_replayed 1 2",
+            "dead_letter_replayed 3",
+            "dead_letter_dropped 3"
+        ]
+    );
+    assert_eq!(audit(&world).len(), known + rows.len());
+    let (code, said) = debrief(&world, &["audit", "verify"]).await;
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_head_is_refused_as_such() {
+    let world = World::new(&[]).await;
+    let wrong = ["", "head", "00ff", &"00fg".repeat(16), &"00ff".repeat(17)];
+    for head in wrong {
+        let (code, said) = debrief(&world, &["audit", "verify", "--expect-head", head]).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("a head is 64 digits and letters from a to f"), "{said}");
+        assert!(!said.contains("TAMPERED"), "{said}");
+    }
 }

@@ -45,6 +45,20 @@ fn found(folder: &Path, words: &[String]) -> Vec<String> {
     found
 }
 
+/// Frames of Maya that nobody understood, wrapped in every way.
+async fn with_letters(world: &World) {
+    let now = world.now();
+    let letters = [
+        format!("payload=%7B%22user%22%3A%22{MAYA}%22%2C%22value%22%3A%22zqformxw%22"),
+        r#"{"email":"maya\u0040own.example","text":"zqescapedxw"}"#.to_owned(),
+        "text=so+says+Maya+Brandt%3A+zqphrasexw".to_owned(),
+    ];
+    let kept = world.running().bot().store.transact(move |tx| {
+        letters.iter().try_for_each(|raw| tx.keep_dead_letter("frame", raw, now).map(drop))
+    });
+    kept.await.unwrap();
+}
+
 /// Maya and Tom have answered much, in turn; Maya has corrected some of it and written at random.
 async fn full_of_words() -> (World, Vec<String>) {
     let uid = "maya-acme";
@@ -72,6 +86,7 @@ async fn full_of_words() -> (World, Vec<String>) {
             .await
             .unwrap();
     }
+    with_letters(&world).await;
     world.turn_to("2026-03-10T16:00").await;
     world.playground.say(MAYA, "zqloosexw was said at random");
     world.settle().await;
@@ -79,6 +94,7 @@ async fn full_of_words() -> (World, Vec<String>) {
     let mut words: Vec<String> = (0..MANY).map(marker).collect();
     words.extend((0..MANY).map(sentence));
     words.extend((0..MANY).step_by(3).map(|number| marker(number + 1000)));
+    words.extend(["zqformxw", "zqescapedxw", "zqphrasexw"].map(Into::into));
     words.extend(
         ["zqtitlexw", "zqaccount", "zqdeadxw", "zqloosexw", "maya@own.example", "Brandt", MAYA]
             .map(Into::into),
@@ -105,7 +121,7 @@ async fn s20_an_erasure_leaves_no_byte_while_the_bot_runs() {
     assert_eq!(found(world.folder.path(), &words).len(), before);
 
     let said = erased(&world).await;
-    assert!(said.contains("120 dead letters") && said.contains("are Slack's"), "{said}");
+    assert!(said.contains("123 dead letters") && said.contains("are Slack's"), "{said}");
     let none: Vec<String> = Vec::new();
     assert_eq!(found(world.folder.path(), &words), none);
     // The bot has not noticed and goes on; so does everybody else's history.
@@ -128,6 +144,20 @@ async fn s20_an_erasure_leaves_no_byte_while_the_bot_runs() {
     // That she knocked again, and was refused, is in the log of today.
     let words: Vec<String> = words.into_iter().filter(|word| word != MAYA).collect();
     assert_eq!(found(world.folder.path(), &words), none);
+}
+
+#[tokio::test]
+async fn s20_a_dead_letter_of_somebody_else_outlives_an_erasure() {
+    let world = World::new(&[]).await;
+    let now = world.now();
+    let raw = format!("{{\"user\":\"{MAYA}2\",\"text\":\"Amaya Brandts, xmaya@own.example\"}}");
+    let store = &world.running().bot().store;
+    store.transact(move |tx| tx.keep_dead_letter("frame", &raw, now)).await.unwrap();
+    let said = erased(&world).await;
+    assert!(!said.contains("dead letters"), "{said}");
+    let letters: i64 =
+        beside(&world).query_row("SELECT count(*) FROM dead_letter", [], |row| row.get(0)).unwrap();
+    assert_eq!(letters, 1);
 }
 
 #[tokio::test]
