@@ -1,6 +1,7 @@
 //! Answers over signed HTTP, as fast as so many connections carry them: each sends its next request
 //! once the last one was acknowledged. The program has one core for itself, we take the other one.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -111,7 +112,7 @@ fn fill(folder: &Path) {
     Store::open(&path, now).unwrap().close();
     let mut roster = "email,name,role,manager_email,calendar,zone\n".to_owned();
     for rep in 0..PEOPLE {
-        roster.push_str(&format!("{},Rep {rep},rep,,,Europe/Berlin\n", email(rep)));
+        writeln!(roster, "{},Rep {rep},rep,,,Europe/Berlin", email(rep)).unwrap();
     }
     std::fs::write(folder.join("roster.csv"), roster).unwrap();
     let connection = Connection::open(path).unwrap();
@@ -181,7 +182,8 @@ fn request(what: What, number: usize, key: &hmac::Key) -> Vec<u8> {
     let body = format!("payload={payload}");
     let at = SystemClock.now().as_second();
     let tag = hmac::sign(key, format!("v0:{at}:{body}").as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::with_capacity(64);
+    tag.as_ref().iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap());
     format!(
         "POST /slack/interactivity HTTP/1.1\r\nHost: bot.example\r\nUser-Agent: Slackbot 1.0\r\n\
          Accept: */*\r\nContent-Type: application/x-www-form-urlencoded\r\n\

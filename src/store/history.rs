@@ -71,8 +71,8 @@ impl Tx<'_> {
         if !may_see(scope.viewer, Item::Ending, Lock::Open) {
             return Ok(Vec::new());
         }
-        let words = self.as_found(scope, filter)?;
-        self.matching(scope, filter, match_expression(scope.rep, &words), most)?
+        let words = match_expression(scope.rep, &self.as_found(scope, filter)?);
+        self.matching(scope, filter, words.as_deref(), most)?
             .into_iter()
             .map(|debrief| self.as_seen_by(scope.viewer, debrief, open_taps))
             .collect::<anyhow::Result<_>>()
@@ -91,7 +91,7 @@ impl Tx<'_> {
         let anywhere = HistoryFilter { before: None, ..filter.clone() };
         let as_found = |word: &'f String| {
             let whole = match_expression(scope.rep, &[Word::Whole(word)]);
-            let is_there = !self.matching(scope, &anywhere, whole, 1)?.is_empty();
+            let is_there = !self.matching(scope, &anywhere, whole.as_deref(), 1)?.is_empty();
             Ok(if is_there { Word::Whole(word) } else { Word::Beginning(word) })
         };
         filter.words.iter().map(as_found).collect()
@@ -102,7 +102,7 @@ impl Tx<'_> {
         &self,
         scope: HistoryScope,
         filter: &HistoryFilter,
-        words: Option<String>,
+        words: Option<&str>,
         most: u32,
     ) -> anyhow::Result<Vec<Debrief>> {
         let account = filter.account.as_deref().map(like_pattern);
