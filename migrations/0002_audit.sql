@@ -11,8 +11,8 @@ CREATE TABLE audit (
     scope      TEXT    NOT NULL,
     result     TEXT    NOT NULL CHECK (result IN ('done', 'refused')),
     request    TEXT    NOT NULL,
-    -- Hexadecimal SHA-256. Rows taken over from the log before have none until the next entry is
-    -- written, which chains them first.
+    -- Hexadecimal SHA-256. Rows taken over from the log before are chained right after this
+    -- migration; from then on every row is.
     prev_hash  TEXT    CHECK (length(prev_hash) = 64),
     hash       TEXT    CHECK (length(hash) = 64),
     CHECK ((hash IS NULL) = (prev_hash IS NULL))
@@ -24,7 +24,7 @@ FROM access_log
 ORDER BY id;
 DROP TABLE access_log;
 CREATE TRIGGER audit_grows BEFORE INSERT ON audit
-WHEN new.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM audit) BEGIN
+WHEN new.hash IS NULL OR new.id IS NOT (SELECT coalesce(max(id), 0) + 1 FROM audit) BEGIN
     SELECT raise(ABORT, 'the audit log only grows, row by row');
 END;
 CREATE TRIGGER audit_stays BEFORE UPDATE ON audit

@@ -23,6 +23,7 @@ use debrief::ports::Clock;
 use debrief::slack::manifest;
 use debrief::slack::pace::Pace;
 use debrief::store::trouble::Unusable;
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 /// A self-hosted Slack bot that asks reps, right after a customer meeting, what they would do
@@ -242,7 +243,7 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup { to } => keep::back_up(&config, to.as_deref(), now, out)?,
         Command::Restore { verify: true, from } => keep::verify(&from, out)?,
         Command::Restore { verify: false, from } => keep::restore(&config, &from, now, out)?,
-        Command::DeadLetters { what } => dead_letters(&config.store_path, &what, out)?,
+        Command::DeadLetters { what } => dead_letters(&config.store_path, &what, now, out)?,
         Command::Health => {
             let ready = readiness::ask(&config, out).await?;
             return Ok(if ready { ExitCode::SUCCESS } else { ExitCode::from(1) });
@@ -252,13 +253,18 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn dead_letters(store: &Path, what: &Letters, out: &mut dyn Write) -> anyhow::Result<()> {
+fn dead_letters(
+    store: &Path,
+    what: &Letters,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     match what {
         Letters::List => letters::list(store, out),
         Letters::Replay { ids } => letters::replay(store, ids, out),
         Letters::Show { id, reveal } => {
             let reveal = if *reveal { Reveal::Everything } else { Reveal::Nothing };
-            letters::show(store, *id, reveal, out)
+            letters::show(store, *id, reveal, now, out)
         }
         Letters::Drop { ids } => letters::drop(store, ids, out),
     }

@@ -13,6 +13,7 @@ use debrief::domain::roster;
 use debrief::ports::inbound::Inbound;
 use debrief::ports::outbound::{Piece, Span, Whisper};
 use debrief::store::Store;
+use debrief::store::dossier::Table;
 use debrief::store::history::{HistoryFilter, HistoryScope};
 use debrief::{calendar, flows, slack};
 use jiff::tz::TimeZone;
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 /// A target with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const ALL: [Target; 12] = [
+pub const ALL: [Target; 14] = [
     ("ics_parse", ics_parse),
     ("rrule_expand", rrule_expand),
     ("slack_view_submission", slack_view_submission),
@@ -35,6 +36,8 @@ pub const ALL: [Target; 12] = [
     ("roster_csv", roster_csv),
     ("time_expr", time_expr),
     ("history_query", history_query),
+    ("signature_verify", signature_verify),
+    ("csv_cell", csv_cell),
 ];
 
 /// Far above what anything may take, for machines that are busy.
@@ -224,4 +227,51 @@ pub fn time_expr(data: &[u8]) {
 
 pub fn history_query(data: &[u8]) {
     flows::fuzzing::query(&text(data));
+}
+
+/// Only what was signed is let in, and not a bit of it changed.
+pub fn signature_verify(data: &[u8]) {
+    const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+    let at = now().as_second().to_string();
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+    let signed = [b"v0:", at.as_bytes(), b":", data].concat();
+    let tag = ring::hmac::sign(&key, &signed);
+    let digits = |hex: String, byte: &u8| format!("{hex}{byte:02x}");
+    let signature = tag.as_ref().iter().fold("v0=".to_owned(), digits);
+    let holds = |at: &str, signature: &str, body: &[u8]| {
+        slack::fuzzing::is_genuine(SECRET, at, signature, body, now())
+    };
+    assert!(holds(&at, &signature, data));
+    for bit in [0, data.len() / 2, data.len().saturating_sub(1)] {
+        let mut changed = data.to_vec();
+        let Some(byte) = changed.get_mut(bit) else { continue };
+        *byte ^= 1 << (bit % 8);
+        assert!(!holds(&at, &signature, &changed));
+    }
+    assert!(!holds(&at, &signature, &[data, b"x"].concat()));
+    assert!(!holds(&format!("0{at}"), &signature, data));
+    // What an attacker makes up.
+    let made_up = text(data);
+    let mut lines = made_up.lines();
+    let (when, what) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    assert!(!holds(when, what, b"command=%2Fdebrief"));
+}
+
+/// A cell comes back as it was, and no spreadsheet takes it for a formula.
+pub fn csv_cell(data: &[u8]) {
+    let word = text(data);
+    let table = Table {
+        name: "t",
+        columns: vec!["words".to_owned()],
+        rows: vec![vec![Value::String(word.clone())]],
+    };
+    let file = flows::export::as_csv(&table).expect("a file");
+    let mut reader = csv::Reader::from_reader(file.as_slice());
+    let cells: Vec<String> = reader
+        .records()
+        .map(|row| row.expect("a row").get(0).expect("a cell").to_owned())
+        .collect();
+    let [cell] = cells.as_slice() else { panic!("{} rows", cells.len()) };
+    assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']), "{cell:?}");
+    assert!(*cell == word || *cell == format!("'{word}"), "{cell:?}");
 }

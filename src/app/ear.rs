@@ -5,33 +5,41 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
 
 use super::beat::{Beat, Beats};
-use crate::flows::{Bot, follow_up, missed, respond};
+use crate::flows::missed::{self, Reading};
+use crate::flows::{Bot, follow_up, respond};
 use crate::ports::inbound::{Ack, What};
 use crate::slack::door::Door;
 use crate::slack::inbound::{self, Us};
 use crate::store::letters::Fate;
 
+/// From one part of a long gap to the next.
+const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// How many letters are read in one go.
 const AT_ONCE: u32 = 100;
 
 /// Starts the loop.
 pub(super) fn start(beats: &mut Beats, bot: &Bot, us: Us, door: &Arc<Door>) {
     let parts = Arc::new((bot.clone(), us, Arc::clone(door), beats.waker()));
+    let reading = Arc::new(Mutex::new(Reading::default()));
     beats.start(Beat::Missed, move |now| {
-        let parts = Arc::clone(&parts);
+        let (parts, reading) = (Arc::clone(&parts), Arc::clone(&reading));
         async move {
             let (bot, us, door, waker) = &*parts;
             let mut taken = read_letters(bot, us, now).await?;
+            let mut is_unfinished = false;
             if door.health().is_open() {
-                taken += missed::run(bot, now).await?;
+                let turn = missed::run(bot, &mut *reading.lock().await, now).await?;
+                taken += turn.taken;
+                is_unfinished = turn.is_unfinished;
             }
             if taken > 0 {
                 waker.deliver();
             }
-            Ok(None)
+            Ok(is_unfinished.then_some(now + AGAIN))
         }
     });
 }

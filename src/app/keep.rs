@@ -26,6 +26,8 @@ use crate::store::{self, Store, Tx, checksum, erasure, restore};
 
 /// From one failed try to the next, doubled each time.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(5);
+/// As long as the oldest backup.
+const COPIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_hours(1);
 
 /// How backups go, for whoever watches.
@@ -93,12 +95,25 @@ impl Keeper {
             next = next.into_iter().chain(slot).min();
         }
         if let Some(slot) = owed(store, Job::Retention, &self.retention.schedule, now).await? {
+            self.tidy(now);
             let done = self.forget(store, now).await.map(|rows| {
                 tracing::info!(rows, "forgot what was too old");
             });
             self.conclude(store, Job::Retention, slot, done, now).await?;
         }
         Ok(next)
+    }
+
+    /// Copies from before a migration or a restore hold erased people, as backups do, and go as they do.
+    fn tidy(&self, now: Timestamp) {
+        match restore::remove_old_copies(&self.store, now - COPIES_KEPT) {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "removed copies from before a migration or restore"),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "cannot remove old copies beside the store");
+            }
+        }
     }
 
     async fn back_up(&self, now: Timestamp) -> anyhow::Result<Made> {

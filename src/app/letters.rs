@@ -12,7 +12,10 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use jiff::Timestamp;
 
+use super::operator::operator;
+use crate::domain::audit::{Action, Entry};
 use crate::store::{self, Tx};
 
 /// Prints them, one a line.
@@ -64,7 +67,13 @@ pub fn replay(path: &Path, ids: &[i64], out: &mut dyn Write) -> anyhow::Result<(
 ///
 /// # Errors
 /// If there is no such letter, or nobody said that they may see it.
-pub fn show(path: &Path, id: i64, reveal: Reveal, out: &mut dyn Write) -> anyhow::Result<()> {
+pub fn show(
+    path: &Path,
+    id: i64,
+    reveal: Reveal,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
     if reveal == Reveal::Nothing {
         bail!(
             "it may hold what somebody wrote in confidence, and an address that answers them; add \
@@ -73,6 +82,8 @@ pub fn show(path: &Path, id: i64, reveal: Reveal, out: &mut dyn Write) -> anyhow
     }
     let text = super::tools::peek(path, |tx| tx.letter_text(id))?;
     let text = text.with_context(|| format!("there is no dead letter {id}"))?;
+    let shown = Entry::of(operator(), Action::DeadLetterShown).within(id.to_string());
+    amend(path, |tx| tx.audit(&shown, now))?;
     writeln!(out, "{text}")?;
     Ok(())
 }

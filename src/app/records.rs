@@ -101,7 +101,7 @@ pub fn erase(
             "Erased, with name, address and Slack id. What stays: a row without a name, a hash of \
              the address so that the roster cannot bring it back, and numbers in the audit log.\n\
              Take the row out of {}. Messages in Slack are Slack's: delete them there. Backups \
-             hold the person until they rotate; one that is restored is erased again.",
+             hold the person for up to 30 days, as do copies from before a migration or restore; one that is restored is erased again.",
             config.roster_file.display()
         )?,
         Resolve::Look => writeln!(
@@ -142,11 +142,8 @@ pub fn verify_audit(
 ) -> anyhow::Result<bool> {
     let noted = noted.map(|noted| noted.trim().to_lowercase());
     match peek(&config.store_path, |tx| tx.verify_audit(noted.as_deref()))? {
-        Verification::Whole { rows, unchained, head } => {
+        Verification::Whole { rows, head } => {
             writeln!(out, "ok: {rows} rows, each follows the one before")?;
-            if unchained > 0 {
-                writeln!(out, "note: {unchained} older rows are chained with the next entry")?;
-            }
             writeln!(out, "head {head}")?;
             Ok(true)
         }

@@ -69,6 +69,8 @@ pub enum Action {
     TombstoneLifted,
     /// A backup took the place of the store.
     Restore,
+    /// A frame that nobody understood was printed; it may hold what somebody wrote.
+    DeadLetterShown,
     PersonAdded,
     PersonLeft,
     PersonBack,
@@ -81,7 +83,7 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::History,
         Self::Digest,
         Self::DigestPrinted,
@@ -90,6 +92,7 @@ impl Action {
         Self::Erasure,
         Self::TombstoneLifted,
         Self::Restore,
+        Self::DeadLetterShown,
         Self::PersonAdded,
         Self::PersonLeft,
         Self::PersonBack,
@@ -112,6 +115,7 @@ impl Action {
             Self::Erasure => "erasure",
             Self::TombstoneLifted => "tombstone_lifted",
             Self::Restore => "restore",
+            Self::DeadLetterShown => "dead_letter_shown",
             Self::PersonAdded => "person_added",
             Self::PersonLeft => "person_left",
             Self::PersonBack => "person_back",

@@ -1,9 +1,10 @@
 //! Doors for the fuzz targets of `fuzz/`, to what comes from Slack and how people's words go there.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::inbound::{Frame, Us, read};
-use super::{text, views};
+use super::{http, text, views};
 use crate::domain::roster::ChatId;
 use crate::ports::Identity;
 use crate::ports::inbound::Inbound;
@@ -37,4 +38,15 @@ pub fn typed(words: &str) -> String {
 /// A reply as it is sent.
 pub fn whisper(whisper: &Whisper) -> Value {
     views::whisper(whisper)
+}
+
+/// Whether a signed request would be let in.
+pub fn is_genuine(
+    secret: &str,
+    signed_at: &str,
+    signature: &str,
+    body: &[u8],
+    now: Timestamp,
+) -> bool {
+    http::is_genuine(secret, signed_at, signature, body, now)
 }

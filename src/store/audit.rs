@@ -3,7 +3,7 @@
 //! Its rows are numbered without gaps and chained by [`Row::hash`]; triggers refuse every change.
 //! Writing looks at the last row only, so it costs the same however long the log is.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, named_params, params};
 use serde::Serialize;
@@ -39,12 +39,13 @@ pub struct Chained {
 pub enum Verification {
     Whole {
         rows: i64,
-        /// Taken over from the log before, and chained with the next entry.
-        unchained: i64,
         head: String,
     },
     /// The first row at which the chain does not hold, and what is wrong there.
-    Broken { row: i64, what: &'static str },
+    Broken {
+        row: i64,
+        what: &'static str,
+    },
 }
 
 /// Somebody else's look at a person's debriefs.
@@ -141,26 +142,35 @@ impl Tx<'_> {
 
     /// Number and hash of the last row.
     fn audit_head(&self) -> anyhow::Result<(i64, String)> {
-        let head = || -> anyhow::Result<Option<(i64, Option<String>)>> {
-            self.0
-                .prepare_cached("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
-                .context("read the end of the audit log")
-        };
-        match head()? {
+        let head: Option<(i64, Option<String>)> = self
+            .0
+            .prepare_cached("SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()
+            .context("read the end of the audit log")?;
+        match head {
             None => Ok((0, BEGINNING.to_owned())),
             Some((id, Some(hash))) => Ok((id, hash)),
-            Some((_, None)) => {
-                self.chain_the_unchained()?;
-                let (id, hash) = head()?.context("the audit log lost its rows")?;
-                Ok((id, hash.context("the audit log was not chained")?))
+            Some((id, None)) => {
+                bail!("row {id} of the audit log is not chained: it was tampered with")
             }
         }
     }
 
-    /// Rows that were taken over from the log before are chained, once.
-    fn chain_the_unchained(&self) -> anyhow::Result<()> {
+    /// Versions before the log have none.
+    pub(super) fn has_audit_log(&self) -> anyhow::Result<bool> {
+        self.0
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'audit')",
+                [],
+                |row| row.get(0),
+            )
+            .context("look for the audit log")
+    }
+
+    /// Rows that were taken over from the log before are chained, once: right after the migration that
+    /// took them over.
+    pub(super) fn chain_the_unchained(&self) -> anyhow::Result<()> {
         let mut previous: String = self
             .0
             .query_row(
@@ -195,7 +205,7 @@ impl Tx<'_> {
         let broken = |row: i64, what| Ok(Verification::Broken { row, what });
         let mut statement = self.0.prepare(&format!("SELECT {ROW} FROM audit ORDER BY id"))?;
         let mut rows = statement.query([])?;
-        let (mut last, mut head, mut unchained) = (0, BEGINNING.to_owned(), 0);
+        let (mut last, mut head) = (0, BEGINNING.to_owned());
         let mut found = noted.is_none_or(|noted| noted == head);
         while let Some(row) = rows.next().context("walk the audit log")? {
             let (row, previous, hash) = row_from(row)?;
@@ -204,12 +214,8 @@ impl Tx<'_> {
             }
             last = row.id;
             let Some(hash) = hash else {
-                unchained += 1;
-                continue;
+                return broken(last, "it is not chained");
             };
-            if unchained > 0 {
-                return broken(last - 1, "it was put in without being chained");
-            }
             if previous.as_deref() != Some(head.as_str()) {
                 return broken(last, "it does not follow the row before it");
             }
@@ -220,7 +226,7 @@ impl Tx<'_> {
             found |= noted == Some(head.as_str());
         }
         if found {
-            Ok(Verification::Whole { rows: last, unchained, head })
+            Ok(Verification::Whole { rows: last, head })
         } else {
             broken(last + 1, "the noted head is not in the log: its end was cut off or rewritten")
         }

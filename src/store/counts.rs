@@ -68,7 +68,7 @@ impl Tx<'_> {
     /// Everything that is counted in the store, as of `now`.
     pub fn counts(&self, now: Timestamp) -> anyhow::Result<Counts> {
         let (planned, planned_at) = self.planned_due(now)?;
-        let (asked, asked_at) = self.prompts_under_way()?;
+        let (asked, asked_at) = self.prompts_under_way(now)?;
         let outbox = self.outbox_health()?;
         Ok(Counts {
             prompts_due: planned + asked,
@@ -96,17 +96,21 @@ impl Tx<'_> {
             .context("count due questions")
     }
 
-    /// Questions that are on their way, and since when the oldest was due.
-    fn prompts_under_way(&self) -> anyhow::Result<(u64, Option<Timestamp>)> {
+    /// Questions that are on their way, and since when the oldest was due. One that waits for the
+    /// morning is not, and one of unknown fate is counted apart.
+    fn prompts_under_way(&self, now: Timestamp) -> anyhow::Result<(u64, Option<Timestamp>)> {
         self.0
             .prepare_cached(
                 "SELECT count(*), min(at) FROM (
-                    SELECT created_at AS at FROM outbox
-                    WHERE state IN ('queued', 'uncertain') AND kind = 'prompt'
+                    SELECT max(created_at, not_before) AS at FROM outbox
+                    WHERE state IN ('queued', 'uncertain') AND state = 'queued'
+                      AND kind = 'prompt' AND not_before <= ?1
                     UNION ALL
                     SELECT created_at FROM outbox WHERE state = 'sending' AND kind = 'prompt')",
             )?
-            .query_row([], |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(moment))))
+            .query_row([seconds(now)], |row| {
+                Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(moment)))
+            })
             .context("count questions on their way")
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::oneshot;
@@ -113,11 +113,14 @@ impl Desk {
         &self,
         work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.connection.execute_batch("PRAGMA query_only = ON; BEGIN").context("begin reading")?;
+        // Not with `query_only`: switching it makes SQLite forget every statement it has prepared.
+        let before = self.connection.total_changes();
+        self.connection.execute_batch("BEGIN").context("begin reading")?;
         let result = catch_unwind(AssertUnwindSafe(|| work(&Tx(&self.connection))));
-        self.connection
-            .execute_batch("ROLLBACK; PRAGMA query_only = OFF")
-            .context("end reading")?;
+        self.connection.execute_batch("ROLLBACK").context("end reading")?;
+        if self.connection.total_changes() != before {
+            bail!("a look tried to write; this is a bug");
+        }
         result.unwrap_or_else(|_| Err(anyhow!("a look panicked; this is a bug")))
     }
 

@@ -71,8 +71,8 @@ impl Tx<'_> {
         if !may_see(scope.viewer, Item::Ending, Lock::Open) {
             return Ok(Vec::new());
         }
-        let words = match_expression(scope.rep, &self.as_found(scope, filter)?);
-        self.matching(scope, filter, words.as_deref(), most)?
+        let words = self.as_found(scope, filter)?;
+        self.matching(scope, filter, match_expression(scope.rep, &words).as_deref(), most)?
             .into_iter()
             .map(|debrief| self.as_seen_by(scope.viewer, debrief, open_taps))
             .collect::<anyhow::Result<_>>()

@@ -226,7 +226,7 @@ fn lock(path: &Path, now: Timestamp) -> anyhow::Result<(File, LastStop)> {
         .open(&name)
         .with_context(|| format!("create the lock file {}", name.display()))?;
     let mut said = String::new();
-    match file.try_lock() {
+    match try_for_a_moment(&file) {
         Ok(()) => {}
         Err(std::fs::TryLockError::WouldBlock) => {
             // Who holds it is a courtesy: without it, the refusal stands.
@@ -251,6 +251,20 @@ fn lock(path: &Path, now: Timestamp) -> anyhow::Result<(File, LastStop)> {
         .and_then(|()| write!(file, "process {} since {now:.0}", std::process::id()))
         .context("write the lock file")?;
     Ok((file, if said.is_empty() { LastStop::InOrder } else { LastStop::Unclean }))
+}
+
+/// A process that is being started as a copy of the one before holds its locks, too, until it runs a
+/// program of its own; and one that was told to stop may be about to end.
+fn try_for_a_moment(file: &File) -> Result<(), std::fs::TryLockError> {
+    for _ in 0..50 {
+        match file.try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+    file.try_lock()
 }
 
 fn keep_private(file: &Path) {

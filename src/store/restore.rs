@@ -80,6 +80,33 @@ pub fn remove_remains_of_the_dead(path: &Path) -> anyhow::Result<()> {
     }
 }
 
+/// Removes what a migration or a restore put aside before `before`: `pre-vN.db` and
+/// `<store>.before-restore-TIME`. Says how many files that were.
+///
+/// # Errors
+/// If the folder cannot be read or a file not removed.
+pub fn remove_old_copies(path: &Path, before: Timestamp) -> anyhow::Result<usize> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let name = path.file_name().context("store.path names no file")?.to_string_lossy().into_owned();
+    let mut removed = 0;
+    for entry in
+        fs::read_dir(folder.unwrap_or(Path::new("."))).context("read the store's folder")?
+    {
+        let entry = entry.context("read the store's folder")?;
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let is_database = entry.path().extension().is_some_and(|ending| ending == "db");
+        let is_migration = file.starts_with("pre-v") && is_database;
+        let is_aside = file.starts_with(&format!("{name}.before-restore-"));
+        let written = entry.metadata().and_then(|about| about.modified()).ok();
+        let written = written.and_then(|at| Timestamp::try_from(at).ok());
+        if (is_migration || is_aside) && written.is_some_and(|at| at < before) {
+            backup::remove(&entry.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// Where the new store is made.
 fn workshop(path: &Path) -> PathBuf {
     backup::beside(path, "restoring")
@@ -175,4 +202,26 @@ fn join(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_put_aside_go_once_they_are_old_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("debrief.db");
+        let copies = ["pre-v7.db", "debrief.db.before-restore-20260310-120000"];
+        let others =
+            ["debrief.db", "debrief.db.erasures", "pre-v7.txt", "other.db.before-restore-1"];
+        for name in copies.iter().chain(&others) {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let there = |name: &&str| folder.path().join(name).exists();
+        let (long_ago, one_day) = ("2020-01-01T00:00:00Z", "2200-01-01T00:00:00Z");
+        assert_eq!(remove_old_copies(&store, long_ago.parse().unwrap()).unwrap(), 0);
+        assert_eq!(remove_old_copies(&store, one_day.parse().unwrap()).unwrap(), 2);
+        assert!(!copies.iter().any(there) && others.iter().all(there));
+    }
 }

@@ -18,7 +18,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::place::{LastStop, Place, beside, size, sync_folder};
 use super::rescue::{self, CHECKED_UP_TO};
 use super::trouble::{Trouble, Unusable};
-use super::wal;
+use super::{Tx, wal};
 
 /// `DBRF`: how we tell our file from somebody else's.
 pub(super) const APPLICATION_ID: i64 = 0x4442_5246;
@@ -129,6 +129,8 @@ const STATEMENTS: usize = 256;
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // Otherwise a statement is planned anew whenever other values are bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch(EVERY_CONNECTION)
 }
 
@@ -230,6 +232,10 @@ fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> any
         transaction
             .execute_batch(sql)
             .with_context(|| format!("apply migration {:04}", number + 1))?;
+    }
+    let tx = Tx(&transaction);
+    if tx.has_audit_log()? {
+        tx.chain_the_unchained()?;
     }
     transaction
         .execute_batch(&format!(

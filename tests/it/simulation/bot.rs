@@ -143,7 +143,7 @@ impl World {
     }
 }
 
-/// Starts the bot again some time after each crash.
+/// Starts the bot again some time after each crash, and as soon as there are no more faults.
 pub(super) async fn supervise(world: Arc<World>) {
     loop {
         world.died().await;
@@ -153,7 +153,12 @@ pub(super) async fn supervise(world: Arc<World>) {
             80..=97 => world.chance.seconds(60, 900),
             _ => world.chance.seconds(3600, 4 * 3600),
         };
-        sleep(down).await;
+        // Whatever kept it down is over when the faults are.
+        tokio::select! {
+            biased;
+            () = sleep(down) => {}
+            () = world.calmed() => {}
+        }
         world.start().await;
     }
 }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use debrief::domain::debrief::{DebriefId, MessageRef, Outcome, Snooze};
 use debrief::domain::roster::ChatId;
-use debrief::ports::inbound::{Ack, Control, FormValue, FormValues, Inbound, ReplyTo, Tap, What};
+use debrief::ports::inbound::{
+    Ack, Control, FormValue, FormValues, Inbound, ReplyTo, Tap, What, message_key,
+};
 use debrief::ports::outbound::{Card, Form, Input, Modal};
 use tokio::time::sleep;
 
@@ -184,7 +186,7 @@ async fn write_in_thread(world: &Arc<World>, message: &Message, debrief: Debrief
     let at = MessageRef { channel: message.at.channel.clone(), ts };
     let place = world.people.writes(debrief, &text);
     let wrote = What::Wrote { message: at.clone(), thread: Some(message.at.ts.clone()), text };
-    let key = format!("msg:{}:{}", at.channel, at.ts);
+    let key = message_key(&at);
     let first = tokio::spawn(event(Arc::clone(world), who(message), key, wrote));
     if world.chance.percent(40) {
         // Maybe so soon that Slack delivers the correction first.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use debrief::domain::debrief::{DebriefId, Outcome};
-use debrief::ports::inbound::{Ack, Control, Inbound, What};
+use debrief::ports::inbound::{Ack, Control, Inbound, What, message_key};
 use debrief::ports::outbound::{Card, PromptStage};
 use debrief::store::answers::Slot;
 use jiff::SignedDuration;
@@ -233,9 +233,10 @@ fn f19_a_correction_that_overtakes_its_message_is_what_counts() {
         };
         let rewrote = What::Rewrote { message: message.clone(), text: "listen more".into() };
         let thread = Some(root.at.ts.clone());
+        let key = message_key(&message);
         let wrote = What::Wrote { message, thread, text: "lisen mor".into() };
         people::event(Arc::clone(&world), people::who(&root), "edit".into(), rewrote).await;
-        people::event(Arc::clone(&world), people::who(&root), "msg".into(), wrote).await;
+        people::event(Arc::clone(&world), people::who(&root), key, wrote).await;
         assert_eq!(words(&world).await, ["listen more"]);
     });
 }
@@ -333,8 +334,8 @@ fn f23_a_question_in_doubt_whose_meeting_is_cancelled_is_not_sent_again() {
     tuesday(|world| async move {
         let first = world.meeting("acme", "14:20", "14:50");
         world.slack.script("post", &[Fate::Reset]);
-        // Long enough for the calendar to be read once more.
-        world.slack.script("find", &[Fate::Refused; 60]);
+        // Some forty minutes: long enough for the calendar to be read once more.
+        world.slack.script("find", &[Fate::Refused; 15]);
         world.until("14:56").await;
         let gone = Version { since: world.now(), standing: Standing::Cancelled, ..first };
         world.calendars.change("acme", gone);

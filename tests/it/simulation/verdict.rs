@@ -251,7 +251,7 @@ impl Verdict<'_> {
                     OR (state = 'queued' AND not_before <= {now})
                  UNION ALL SELECT 'debrief ' || id || ' is planned' FROM debrief
                  WHERE state = 'planned' AND due_at <= {now}
-                 UNION ALL SELECT 'calendar ' || person_id || ' ' || problem FROM feed
+                 UNION ALL SELECT 'calendar ' || person_id || ' ' || ifnull(problem, 'is not read') FROM feed
                  WHERE problem IS NOT NULL OR next_at + 60 < {now}"
             ),
             |row| row.get::<_, String>(0),

@@ -49,12 +49,15 @@ pub(super) struct World {
     pub(super) people: People,
     pub(super) config: Config,
     began: Instant,
+    /// When the first day began, in UTC.
+    midnight: Timestamp,
     /// How many seconds the bot's clock is ahead of the true time.
     skew: AtomicI64,
     faults: AtomicBool,
     folder: TempDir,
     life: Mutex<Option<Life>>,
     dying: Notify,
+    calm: Notify,
     processes: AtomicU32,
     births: Mutex<BTreeMap<u32, Timestamp>>,
     deaths: Mutex<BTreeMap<u32, Timestamp>>,
@@ -75,11 +78,13 @@ impl World {
             people: People::default(),
             config: config(&plan.config),
             began: Instant::now(),
+            midnight: plan.first_day.to_zoned(TimeZone::UTC).unwrap().timestamp(),
             skew: AtomicI64::new(0),
             faults: AtomicBool::new(plan.faults),
             folder: folder(),
             life: Mutex::default(),
             dying: Notify::new(),
+            calm: Notify::new(),
             processes: AtomicU32::new(0),
             births: Mutex::default(),
             deaths: Mutex::default(),
@@ -120,16 +125,12 @@ impl World {
     /// True time: what Slack and the calendars go by.
     pub(super) fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.began.elapsed()).unwrap();
-        self.midnight() + passed
+        self.midnight + passed
     }
 
     /// So many hours after the first day began, in UTC.
     pub(super) fn hour(&self, hours: i64) -> Timestamp {
-        self.midnight() + SignedDuration::from_hours(hours)
-    }
-
-    fn midnight(&self) -> Timestamp {
-        self.plan.first_day.to_zoned(TimeZone::UTC).unwrap().timestamp()
+        self.midnight + SignedDuration::from_hours(hours)
     }
 
     /// What the bot's clock shows.
@@ -190,6 +191,12 @@ impl World {
     pub(super) fn end_faults(&self) {
         self.note("no more faults");
         self.faults.store(false, Ordering::SeqCst);
+        self.calm.notify_waiters();
+    }
+
+    /// Waits for the faults to end.
+    pub(super) async fn calmed(&self) {
+        self.calm.notified().await;
     }
 
     pub(super) fn has_people(&self) -> bool {

@@ -95,7 +95,7 @@ async fn s20_the_roster_s_changes_are_written_down() {
 /// A way to tamper, once the triggers are out of the way, and the row at which it must show.
 type Deed = (&'static str, &'static str, i64);
 
-const DEEDS: [Deed; 7] = [
+const DEEDS: [Deed; 8] = [
     ("changed", "UPDATE audit SET actor = 'person:4' WHERE id = 4", 4),
     ("whitewashed", "UPDATE audit SET result = 'refused' WHERE id = 2", 2),
     ("removed", "DELETE FROM audit WHERE id = 3", 3),
@@ -113,6 +113,7 @@ const DEEDS: [Deed; 7] = [
                 prev_hash, hash FROM audit WHERE id = 2",
         3,
     ),
+    ("all unchained", "UPDATE audit SET hash = NULL, prev_hash = NULL, actor = 'person:4'", 1),
     ("unchained in the middle", "UPDATE audit SET hash = NULL, prev_hash = NULL WHERE id = 2", 2),
 ];
 
