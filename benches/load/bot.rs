@@ -1,7 +1,7 @@
 //! The real program beside a pretend workspace, and what `/proc` says of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +60,10 @@ pub(crate) fn configure_with(folder: &Path, playground: &Playground, slack: &str
     file
 }
 
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok()
+}
+
 /// A running program; it ends with us.
 pub(crate) struct Bot(Child);
 
@@ -75,15 +79,15 @@ impl Bot {
         playground: &Playground,
         secret: &str,
     ) -> Self {
-        let program = env!("CARGO_BIN_EXE_debrief");
-        let mut command = match core {
-            Some(core) => {
-                let mut command = Command::new("taskset");
-                command.args(["-c", core, program]);
-                command
-            }
-            None => Command::new(program),
-        };
+        // It ends with us, however we end.
+        let mut words = vec!["setpriv", "--pdeathsig", "KILL"];
+        if !is_there("setpriv") {
+            words.clear();
+        }
+        words.extend(core.into_iter().flat_map(|core| ["taskset", "-c", core]));
+        words.push(env!("CARGO_BIN_EXE_debrief"));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         let child = command
             .args(["run", "--config"])
             .arg(config)

@@ -79,6 +79,7 @@ pub(crate) async fn measure(report: &mut Report) {
             report.fact("  99th percentile", ms(quantile(&mut times, 0.99)), "ms");
         }
     }
+    index(&bot, folder, report).await;
     pin(std::process::id(), "0-1023");
     // Each has a key of its own, and each was of a person and a debrief that are there.
     let stored = count(folder, "SELECT count(*) FROM inbound_seen");
@@ -86,6 +87,18 @@ pub(crate) async fn measure(report: &mut Report) {
     report.fact("answers in the store", count(folder, "SELECT count(*) FROM answer"), "");
     drop(bot);
     playground.stop().await;
+}
+
+/// The words of answers are indexed behind the acknowledgement; what that costs belongs to an answer
+/// all the same.
+async fn index(bot: &Bot, folder: &Path, report: &mut Report) {
+    let left = || count(folder, "SELECT count(*) FROM answer WHERE is_unindexed = 1");
+    let (cpu, before) = (bot.cpu(), left());
+    report.fact("texts whose words are still to be indexed", before, "");
+    tokio::time::sleep(FOR).await;
+    let done = before - left();
+    report.fact("  indexed", done / FOR.as_secs_f64(), "/s");
+    report.fact("  processor for each", ms(bot.cpu().saturating_sub(cpu)) / done.max(1.0), "ms");
 }
 
 /// Whether it worked: all threads of `process` run on `cores` from now on.
