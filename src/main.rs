@@ -49,7 +49,11 @@ enum Command {
         port: u16,
     },
     /// Is everything in order? One line each, with the remedy.
-    Check,
+    Check {
+        /// Only this person's calendars: connect, and say what is decided about the next meetings.
+        #[arg(long, value_name = "EMAIL")]
+        calendar: Option<String>,
+    },
     /// Which meetings of a rep's day are asked about, and why.
     Explain {
         /// The rep's address, as in the roster.
@@ -214,7 +218,11 @@ async fn perform(cli: Cli) -> anyhow::Result<ExitCode> {
             let secrets = Secrets::from_env(config.slack_mode)?;
             return run(&config, &secrets).await;
         }
-        Command::Check => {
+        Command::Check { calendar: Some(person) } => {
+            let fine = tools::check_calendar(&config, &person, now, out).await?;
+            return Ok(if fine { ExitCode::SUCCESS } else { ExitCode::from(1) });
+        }
+        Command::Check { calendar: None } => {
             log::start(config.log.format, "off")?;
             let secrets = Secrets::from_env(config.slack_mode);
             let fine = check::run(&cli.config, &config, secrets, now, out).await?;

@@ -134,6 +134,7 @@ fn rules(config: &Config) -> Rules {
         meetings: config.meetings.clone(),
         digest: config.digest_schedule.clone(),
         questions: config.questions.clone(),
-        refresh: SignedDuration::from_mins(5),
+        refresh: debrief::domain::refresh::Refresh::every(SignedDuration::from_mins(5)),
+        max_calendar_age: SignedDuration::from_hours(12),
     }
 }

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 use super::keep::backup_status;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, ConfigError};
-use crate::domain::roster::{self, CalendarSource, Roster, RosterEntry};
+use crate::domain::roster::source::CalendarSource;
+use crate::domain::roster::{self, Roster, RosterEntry};
 use crate::flows::collect::BROKEN_AFTER;
 use crate::ports::{Calendar, CalendarRequest, Messenger, SendError};
 use crate::slack::pace::Pace;
@@ -84,7 +85,7 @@ fn check_roster(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Rost
         "{file}: {} people, {} reps, {} calendars",
         roster.people.len(),
         count(|row| row.roles.rep),
-        count(|row| row.calendar.is_some()),
+        count(|row| !row.calendars.is_empty()),
     );
     report.good("roster", &found)?;
     Ok(roster)
@@ -224,18 +225,22 @@ async fn check_calendars(
     let mut waiting = roster
         .people
         .iter()
-        .filter_map(|row| Some((row.email.clone(), row.calendar.clone()?)))
+        .flat_map(|row| row.calendars.iter().map(|calendar| (row.email.clone(), calendar.clone())))
         .collect::<Vec<_>>()
         .into_iter();
     let mut reading = JoinSet::new();
-    let mut found: Vec<(String, Result<String, String>)> = Vec::new();
+    let mut found: Vec<(String, String, Result<String, String>)> = Vec::new();
     loop {
         while reading.len() < AT_ONCE {
             let Some((email, source)) = waiting.next() else {
                 break;
             };
             let calendar = Arc::clone(&calendar);
-            reading.spawn(async move { (email, read(&*calendar, source, now).await) });
+            reading.spawn(async move {
+                let spelling = source.to_string();
+                let found = read(&*calendar, source, &email, now).await;
+                (email, spelling, found)
+            });
         }
         match reading.join_next().await {
             None => break,
@@ -243,11 +248,12 @@ async fn check_calendars(
         }
     }
     found.sort();
-    for (email, result) in found {
+    for (email, source, result) in found {
         match result {
             Ok(line) => report.good("calendar", &format!("{email}: {line}"))?,
             Err(problem) => {
-                let stored = stored.feeds.iter().find(|feed| feed.email == email);
+                let stored =
+                    stored.feeds.iter().find(|feed| feed.email == email && feed.source == source);
                 let last = stored.map(remembered).unwrap_or_default();
                 report.bad("calendar", &format!("{email}: {problem}{last}"))?;
             }
@@ -267,13 +273,15 @@ fn remembered(feed: &FeedHealth) -> String {
     }
 }
 
-async fn read(
+pub(super) async fn read(
     calendar: &dyn Calendar,
     source: CalendarSource,
+    email: &str,
     now: Timestamp,
 ) -> Result<String, String> {
     let window = (now, now + SignedDuration::from_hours(7 * 24));
-    let request = CalendarRequest { source, zone: TimeZone::UTC, window, known: None };
+    let (email, zone) = (email.to_owned(), TimeZone::UTC);
+    let request = CalendarRequest { source, email, zone, window, known: None };
     let reading = calendar.read(&request).await.map_err(|error| error.reason)?;
     let meetings = reading.occurrences.len();
     let warnings = match reading.warnings.as_slice() {

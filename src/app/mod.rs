@@ -44,9 +44,10 @@ use self::roster::RosterFile;
 use self::rounds::Kit;
 use self::web::Web;
 use crate::calendar::CalendarSettings;
-use crate::calendar::ics::IcsCalendar;
+use crate::calendar::providers::Calendars;
 use crate::config::secrets::{DoorKey, Secret, Secrets};
 use crate::config::{CalendarConfig, Config, SlackMode};
+use crate::domain::refresh::Refresh;
 use crate::flows::{Bot, Rules};
 use crate::ports::{Clock, Identity, Messenger, SendError};
 use crate::slack::client::{SlackMessenger, SlackSettings, Token};
@@ -145,6 +146,7 @@ impl Running {
             rules: Arc::new(rules(config)),
             circuit: Arc::default(),
             team_id: identity.team_id.clone(),
+            turns: Arc::default(),
             tally: Arc::default(),
         };
         let roster = RosterFile::new(config.roster_file.clone());
@@ -330,10 +332,10 @@ async fn open_door(
     })
 }
 
-fn calendar(config: &Config) -> anyhow::Result<IcsCalendar> {
+fn calendar(config: &Config) -> anyhow::Result<Calendars> {
     let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
         &config.calendar;
-    IcsCalendar::new(&CalendarSettings {
+    Calendars::new(&CalendarSettings {
         timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
         max_bytes: *max_bytes,
         allow_private: *allow_private,
@@ -348,7 +350,8 @@ fn rules(config: &Config) -> Rules {
         meetings: config.meetings.clone(),
         digest: config.digest_schedule.clone(),
         questions: config.questions.clone(),
-        refresh: config.calendar.refresh,
+        refresh: Refresh::every(config.calendar.refresh),
+        max_calendar_age: config.calendar.max_age,
     }
 }
 

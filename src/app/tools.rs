@@ -17,6 +17,9 @@ use crate::flows::explain::{self, Known, Subject};
 use crate::flows::{Rules, digest};
 use crate::store::{self, Store, schema};
 
+/// How many meetings a look at a calendar shows.
+const NEXT: usize = 5;
+
 /// Explains one rep's day. `date` is in the rep's zone; without it, today.
 ///
 /// # Errors
@@ -29,14 +32,8 @@ pub async fn explain(
     now: Timestamp,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
-    let entry = on_roster(config, rep)?;
-    let Some(source) = entry.calendar.clone() else {
-        bail!("{rep} has no calendar in {}", config.roster_file.display());
-    };
-    let (known, chat_zone) = known(&config.store_path, &entry.email)?;
-    let zone = zone_of(&entry, chat_zone);
-    let date = date.unwrap_or_else(|| now.to_zoned(zone.clone()).date());
-    let subject = Subject { email: entry.email, source, zone, known };
+    let subject = subject(config, rep)?;
+    let date = date.unwrap_or_else(|| now.to_zoned(subject.zone.clone()).date());
     let rules: Rules = super::rules(config);
     let day = explain::day(&super::calendar(config)?, &rules, &subject, date)
         .await
@@ -49,6 +46,61 @@ pub async fn explain(
         }
     }
     Ok(())
+}
+
+/// Somebody on the roster who has a calendar.
+fn subject(config: &Config, rep: &str) -> anyhow::Result<Subject> {
+    let entry = on_roster(config, rep)?;
+    if entry.calendars.is_empty() {
+        bail!("{rep} has no calendar in {}", config.roster_file.display());
+    }
+    let (known, chat_zone) = known(&config.store_path, &entry.email)?;
+    let zone = zone_of(&entry, chat_zone);
+    Ok(Subject { email: entry.email, sources: entry.calendars, zone, known })
+}
+
+/// Connects to somebody's calendars and prints their next meetings, each with what is decided about
+/// it. Says whether every calendar could be read.
+///
+/// # Errors
+/// If the rep is not on the roster or has no calendar, or if nothing can be printed.
+pub async fn check_calendar(
+    config: &Config,
+    rep: &str,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> anyhow::Result<bool> {
+    let mut subject = subject(config, rep)?;
+    // What was known before is no proof.
+    subject.known.feeds.clear();
+    let calendar = super::calendar(config)?;
+    let mut is_fine = true;
+    let mut readable = Vec::new();
+    for source in std::mem::take(&mut subject.sources) {
+        let provider = source.provider();
+        let email = subject.email.clone();
+        match super::check::read(&calendar, source.clone(), &email, now).await {
+            Ok(found) => {
+                writeln!(out, "ok    {provider}: {found}")?;
+                readable.push(source);
+            }
+            Err(problem) => {
+                writeln!(out, "WRONG {provider}: {problem}")?;
+                is_fine = false;
+            }
+        }
+    }
+    subject.sources = readable;
+    if subject.sources.is_empty() {
+        return Ok(is_fine);
+    }
+    let rules: Rules = super::rules(config);
+    let meetings = explain::coming(&calendar, &rules, &subject, now, NEXT).await?;
+    if meetings.is_empty() {
+        writeln!(out, "no meetings in the next two weeks")?;
+    }
+    write!(out, "{}", explain::Coming { meetings: &meetings, zone: &subject.zone })?;
+    Ok(is_fine)
 }
 
 /// How a command prints its findings.

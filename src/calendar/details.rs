@@ -8,7 +8,7 @@ use calcard::icalendar::{
 
 use super::event::{Details, Moment};
 use super::parse::{other, parameter, text};
-use crate::domain::meeting::{Attendee, AttendeeKind, Response};
+use crate::domain::meeting::{Attendee, AttendeeKind, Nature, Response};
 
 /// How Outlook says that somebody is free.
 const BUSY_STATUS: &str = "X-MICROSOFT-CDO-BUSYSTATUS";
@@ -22,12 +22,15 @@ pub(super) fn details(component: &ICalendarComponent, start: &Moment) -> Details
             other => other.as_text().is_some_and(|class| !class.eq_ignore_ascii_case("PUBLIC")),
         });
     let status = other(component, BUSY_STATUS);
-    let shown_free = status.is_some_and(|status| status.eq_ignore_ascii_case("FREE"));
+    let shown_as = |word| status.as_deref().is_some_and(|status| status.eq_ignore_ascii_case(word));
+    let sequence = component
+        .property(&ICalendarProperty::Sequence)
+        .and_then(|entry| entry.values.first()?.as_integer());
     Details {
         title: text(component, &ICalendarProperty::Summary).unwrap_or_default().trim().to_owned(),
         is_cancelled: component.status() == Some(&ICalendarStatus::Cancelled),
         is_private,
-        is_free: shown_free
+        is_free: shown_as("FREE")
             || component.transparency() == Some(&ICalendarTransparency::Transparent),
         is_all_day: start.is_date,
         organizer: component
@@ -41,6 +44,8 @@ pub(super) fn details(component: &ICalendarComponent, start: &Moment) -> Details
         link: [ICalendarProperty::Conference, ICalendarProperty::Url]
             .iter()
             .find_map(|name| text(component, name)),
+        nature: if shown_as("OOF") { Nature::Absence } else { Nature::Meeting },
+        sequence: sequence.and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
     }
 }
 

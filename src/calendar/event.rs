@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::{SignedDuration, Timestamp};
 
 use super::zone::{Zone, later};
-use crate::domain::meeting::Attendee;
+use crate::domain::meeting::{Attendee, Nature};
 
 /// A time as it was written: on a wall clock, in a zone.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ impl Length {
 pub(super) struct Event {
     pub(super) uid: String,
     /// Version: the highest wins. Then the time of the last change, as text.
-    pub(super) version: (i64, String),
+    pub(super) version: (u32, String),
     pub(super) start: Moment,
     pub(super) length: Length,
     pub(super) rules: Vec<Rule>,
@@ -107,4 +107,6 @@ pub(super) struct Details {
     pub(super) organizer: Option<String>,
     pub(super) attendees: Vec<Attendee>,
     pub(super) link: Option<String>,
+    pub(super) nature: Nature,
+    pub(super) sequence: u32,
 }

@@ -9,10 +9,10 @@ use reqwest::header::{
     LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
-use super::guard::{Guard, SLOW, in_words};
+use super::guard::{Guard, Request, SLOW, in_words};
+use super::kept::seal;
 use crate::ports::{CalendarError, FeedState, Trouble};
 
 /// By then a calendar has begun.
@@ -71,14 +71,18 @@ async fn ask(
             }
         }
     }
-    let response = guard.get(address, &headers).await?;
+    let request = Request { headers, ..Request::default() };
+    let response = guard.send(address, &request).await?;
     match response.status() {
         StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Fetched::Unchanged),
         status if status.is_success() => {}
         status => return Err(refused(status, response.headers())),
     }
     let headers = response.headers().clone();
-    let body = limited(response, most).await?;
+    let body = limited(response, most, TOO_LARGE, |start| {
+        if begins(start) { Ok(()) } else { Err(no_calendar(start)) }
+    })
+    .await?;
     let header = |name: HeaderName| {
         headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
@@ -87,11 +91,16 @@ async fn ask(
 }
 
 /// Counts what is decompressed, so that a small bomb is not a large calendar; and stops at once
-/// where no calendar begins.
-async fn limited(response: Response, most: u64) -> Result<Vec<u8>, CalendarError> {
+/// where `vet` finds a reason in the beginning.
+pub(super) async fn limited(
+    response: Response,
+    most: u64,
+    too_large: &'static str,
+    vet: impl Fn(&[u8]) -> Result<(), &'static str>,
+) -> Result<Vec<u8>, CalendarError> {
     let is_larger = |length: u64| length > most;
     if response.content_length().is_some_and(is_larger) {
-        return Err(failed(TOO_LARGE));
+        return Err(failed(too_large));
     }
     let mut body: Vec<u8> = Vec::new();
     let mut chunks = response.bytes_stream();
@@ -99,7 +108,7 @@ async fn limited(response: Response, most: u64) -> Result<Vec<u8>, CalendarError
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| failed(in_words(&error)))?;
         if is_larger((body.len() + chunk.len()) as u64) {
-            return Err(failed(TOO_LARGE));
+            return Err(failed(too_large));
         }
         if body.capacity() - body.len() < chunk.len() {
             // Doubling would take twice the limit.
@@ -107,10 +116,8 @@ async fn limited(response: Response, most: u64) -> Result<Vec<u8>, CalendarError
         }
         body.extend_from_slice(&chunk);
         if !begun && body.len() >= FIRST_BYTES {
-            begun = begins(&body[..FIRST_BYTES]);
-            if !begun {
-                return Err(failed(no_calendar(&body)));
-            }
+            vet(&body[..FIRST_BYTES]).map_err(failed)?;
+            begun = true;
         }
     }
     Ok(body)
@@ -149,9 +156,24 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> CalendarError {
         500.. => "the server has a problem of its own; it is tried again",
         _ => "the server refuses the request",
     };
-    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let trouble = if matches!(code, 404 | 410) { Trouble::Gone } else { Trouble::Passing };
+    let after = retry_after(headers);
+    let trouble = trouble(status);
     CalendarError { reason: format!("{reason} [{code}]"), retry_after: after, trouble }
+}
+
+/// What a refusal means, by its status alone.
+pub(super) fn trouble(status: StatusCode) -> Trouble {
+    match status.as_u16() {
+        401 | 403 => Trouble::Refused,
+        404 | 410 => Trouble::Gone,
+        429 | 500.. => Trouble::Busy,
+        _ => Trouble::Passing,
+    }
+}
+
+/// For how many seconds the server asks not to be called.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<u64> {
+    headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
 /// Reads a file; one that did not change since is not read again.
@@ -179,9 +201,4 @@ pub(super) async fn from_file(
         return Ok(Fetched::Unchanged);
     }
     Ok(Fetched::New(FeedState { etag: seal, last_modified: None, body }))
-}
-
-/// The same for the same file only.
-fn seal(body: &[u8]) -> String {
-    Sha256::digest(body).iter().fold("sha256:".to_owned(), |seal, byte| format!("{seal}{byte:02x}"))
 }

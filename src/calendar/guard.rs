@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderMap, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Method, Response, Url};
 
 use super::CalendarSettings;
 use super::address::{Reach, names_this_machine};
@@ -32,7 +32,17 @@ const PLAIN: &str = "the address is not https; if the calendar has no other, set
 const WITH_NAME: &str =
     "the address holds a user name or password; publish the calendar under a secret address";
 const NOT_LISTED: &str = "the server is not among calendar.allowed_hosts";
+const ELSEWHERE: &str = "the server redirects to another one, which is not given the password or \
+                         token; use the other address";
 const NO_ADDRESS: &str = "the address is not a valid one";
+
+/// What is asked of a server.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
 
 /// Finds the addresses of names.
 #[async_trait]
@@ -77,11 +87,12 @@ impl Guard {
         })
     }
 
-    /// The last answer of a chain of redirects.
-    pub(super) async fn get(
+    /// The last answer of a chain of redirects. One that carries a key stays with its server; one
+    /// that changes something is not repeated elsewhere.
+    pub(super) async fn send(
         &self,
         address: &str,
-        headers: &HeaderMap,
+        request: &Request,
     ) -> Result<Response, CalendarError> {
         let mut url = Url::parse(address).map_err(|_| failed(NO_ADDRESS))?;
         let here = names_this_machine(address);
@@ -90,11 +101,17 @@ impl Guard {
         } else {
             (&self.elsewhere, self.reach)
         };
+        let home = url.origin();
         for _ in 0..=MOST_REDIRECTS {
             self.vet(&url, reach)?;
-            let request = client.get(url.clone()).headers(headers.clone());
-            let response = request.send().await.map_err(|error| failed(in_words(&error)))?;
-            if !response.status().is_redirection() {
+            let response = client
+                .request(request.method.clone(), url.clone())
+                .headers(request.headers.clone())
+                .body(request.body.clone())
+                .send()
+                .await
+                .map_err(|error| failed(in_words(&error)))?;
+            if !response.status().is_redirection() || request.method == Method::POST {
                 return Ok(response);
             }
             let Some(next) = response.headers().get(LOCATION) else {
@@ -104,6 +121,9 @@ impl Guard {
                 next.to_str().ok().and_then(|next| url.join(next).ok()).ok_or_else(|| {
                     failed("the server redirects to something that is no address")
                 })?;
+            if request.headers.contains_key(AUTHORIZATION) && url.origin() != home {
+                return Err(failed(ELSEWHERE));
+            }
         }
         Err(failed("the server redirects in a circle"))
     }

@@ -11,7 +11,7 @@ use super::fetch::{self, Fetched, Limits, failed, no_calendar};
 use super::guard::{Guard, Names, SystemNames};
 use super::parse::{Parsed, parse};
 use super::series::{Troubles, occurrences};
-use crate::domain::roster::CalendarSource;
+use crate::domain::roster::source::CalendarSource;
 use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest, FeedState};
 
 /// Reads `ics:` sources.
@@ -49,6 +49,7 @@ impl Calendar for IcsCalendar {
             CalendarSource::IcsFile(path) => {
                 fetch::from_file(Path::new(path), known, self.limits.bytes).await?
             }
+            _ => return Err(failed("not an iCalendar source")),
         };
         match fetched {
             Fetched::Unchanged => expanded(request, None).await,

@@ -1,10 +1,11 @@
 //! Calendars: one file a provider, and what iCalendar needs.
 //!
-//! [`ics`] is the adapter; it asks `fetch` for the text (`guard` keeps it out of where it has no
+//! [`providers`] sends each request to the one that it is for. [`ics`] asks `fetch` for the text (`guard` keeps it out of where it has no
 //! business, `address` says where that is), `parse` for the events in it and `series` for their
 //! occurrences in a window. `zone` gives local times their meaning,
 //! `recurrence` works rules out. A broken event costs itself only; it is counted in a warning
-//! that holds no title and no address.
+//! that holds no title and no address. `kept` is what stays of a calendar whose provider works series
+//! out itself.
 
 mod address;
 mod details;
@@ -15,7 +16,9 @@ mod fetch;
 pub mod fuzzing;
 pub mod guard;
 pub mod ics;
+mod kept;
 mod parse;
+pub mod providers;
 mod recurrence;
 mod series;
 #[cfg(test)]

@@ -215,16 +215,13 @@ impl<'c> Reader<'c> {
             });
         let replaces = replaced.map(|(instance, _)| Replaces { instance, and_following });
         let details = details(component, &start);
-        let sequence = component
-            .property(&ICalendarProperty::Sequence)
-            .and_then(|entry| entry.values.first()?.as_integer());
         let stamp = [ICalendarProperty::LastModified, ICalendarProperty::Dtstamp]
             .iter()
             .find_map(|name| first_moment(component.property(name)?));
         let uid = component.uid().map(str::trim).filter(|uid| !uid.is_empty());
         Some(Event {
             uid: uid.map_or_else(|| made_up_uid(&start, &details.title), str::to_owned),
-            version: (sequence.unwrap_or(0), stamp.map(|at| at.to_string()).unwrap_or_default()),
+            version: (details.sequence, stamp.map(|at| at.to_string()).unwrap_or_default()),
             length: length(component, &start, end.as_ref()),
             rules: self.rules(component, &ICalendarProperty::Rrule),
             exception_rules: self.rules(component, &ICalendarProperty::Exrule),

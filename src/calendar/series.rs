@@ -242,6 +242,9 @@ impl Family {
             private: details.is_private,
             free: details.is_free,
             recurring,
+            nature: details.nature,
+            // Without a count it is the first version (RFC 5545, 3.8.7.4).
+            sequence: Some(details.sequence),
             organizer: details.organizer.clone(),
             attendees: details.attendees.clone(),
             link: details.link.clone(),

@@ -16,7 +16,7 @@ use super::ics::IcsCalendar;
 use super::parse::parse;
 use super::series::occurrences;
 use crate::domain::meeting::{AttendeeKind, Occurrence, Response};
-use crate::domain::roster::CalendarSource;
+use crate::domain::roster::source::CalendarSource;
 use crate::ports::{Calendar, CalendarRequest, FeedState};
 
 fn berlin() -> TimeZone {
@@ -295,7 +295,13 @@ fn reader(max_bytes: u64) -> IcsCalendar {
 
 fn request(address: String, known: Option<FeedState>) -> CalendarRequest {
     let window = (at(MARCH.0), at(MARCH.1));
-    CalendarRequest { source: CalendarSource::IcsUrl(address), zone: berlin(), window, known }
+    CalendarRequest {
+        source: CalendarSource::IcsUrl(address),
+        email: "maya@example.com".into(),
+        zone: berlin(),
+        window,
+        known,
+    }
 }
 
 #[tokio::test]

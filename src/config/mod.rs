@@ -83,6 +83,8 @@ pub enum SlackMode {
 pub struct CalendarConfig {
     /// From one reading of a calendar to the next.
     pub refresh: SignedDuration,
+    /// Nobody is asked about a meeting that was not seen for so long.
+    pub max_age: SignedDuration,
     /// For one reading.
     pub timeout: SignedDuration,
     pub max_bytes: u64,
@@ -113,7 +115,7 @@ pub enum LogFormat {
 pub struct ConfigError(String);
 
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 38] = [
+const KEYS: [&str; 39] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -135,6 +137,7 @@ const KEYS: [&str; 38] = [
     "meetings.ignored_titles",
     "meetings.min_length",
     "calendar.refresh",
+    "calendar.max_age",
     "calendar.timeout",
     "calendar.max_bytes",
     "calendar.allow_private",
@@ -192,6 +195,7 @@ impl Config {
             meetings: meetings(&file)?,
             calendar: CalendarConfig {
                 refresh: file.text("calendar.refresh", "5m", values::between("1s", "24h"))?,
+                max_age: file.text("calendar.max_age", "48h", values::between("10m", "30d"))?,
                 timeout: file.text("calendar.timeout", "20s", values::between("1s", "5m"))?,
                 max_bytes: file.text("calendar.max_bytes", "16MiB", values::size)?,
                 allow_private: file.switch("calendar.allow_private")?,

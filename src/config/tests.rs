@@ -85,7 +85,7 @@ fn f43_unknown_names_suggest_the_known() {
         ("listen = \"off\"", "1: listen: unknown key; did you mean slack.listen?"),
         (
             "[calendar]\nretries = 3",
-            "2: calendar.retries: unknown key; allowed: refresh, timeout, max_bytes, allow_private, \
+            "2: calendar.retries: unknown key; allowed: refresh, max_age, timeout, max_bytes, allow_private, \
              allow_http, allowed_hosts",
         ),
         (

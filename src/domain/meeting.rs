@@ -3,9 +3,10 @@
 //! An [`Occurrence`] is what a calendar says; everything else in this file is our reading of it.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// One instance of a calendar event, already expanded from its recurrence and mapped to UTC.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a property of its own in calendars")]
 pub struct Occurrence {
     /// The event's UID; all instances of one series share it.
@@ -26,6 +27,9 @@ pub struct Occurrence {
     pub free: bool,
     /// Part of a series.
     pub recurring: bool,
+    pub nature: Nature,
+    /// How often the organiser changed it (`SEQUENCE`), if the calendar tells.
+    pub sequence: Option<u32>,
     /// Lower-case address of the organiser, if the calendar tells.
     pub organizer: Option<String>,
     pub attendees: Vec<Attendee>,
@@ -33,8 +37,19 @@ pub struct Occurrence {
     pub link: Option<String>,
 }
 
+/// What an entry of a calendar stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Nature {
+    #[default]
+    Meeting,
+    /// Out of office. With others invited it is a meeting elsewhere, see [`is_absence`].
+    Absence,
+    /// Focus time, a working place, a birthday: nothing that anybody meets in.
+    Marker,
+}
+
 /// Somebody, or some room, that is invited.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attendee {
     /// Lower-case address without `mailto:`.
     pub email: String,
@@ -45,7 +60,7 @@ pub struct Attendee {
 }
 
 /// An attendee's answer to the invitation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
     Accepted,
     Declined,
@@ -54,7 +69,7 @@ pub enum Response {
 }
 
 /// What sort of attendee this is (`CUTYPE`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AttendeeKind {
     Person,
     Room,
@@ -82,14 +97,14 @@ pub enum Verdict {
 }
 
 /// Our guess of what the meeting was; the rep can correct both halves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Guess {
     pub kind: Kind,
     pub account: Account,
 }
 
 /// A customer, as far as a calendar can tell: a domain, or a person with a private address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Account {
     /// Identity: the mail domain, or the whole address for private mail providers.
     pub key: String,
@@ -104,6 +119,10 @@ pub enum SkipReason {
     Cancelled,
     #[error("declined by the rep")]
     Declined,
+    #[error("out of office")]
+    Absence,
+    #[error("no meeting: focus time, a working place or a birthday")]
+    Marker,
     #[error("all-day event")]
     AllDay,
     #[error("shown as free")]
@@ -214,6 +233,14 @@ pub fn judge(meeting: &Occurrence, rep_email: &str, rules: &MeetingRules) -> Ver
     Verdict::Customer(Guess { kind: Kind::from_title(&meeting.title), account: account_of(guest) })
 }
 
+/// Whether `rep` is away meanwhile. Many who visit a customer show that time as out of office too, so
+/// an entry that somebody else is invited to is a meeting.
+pub fn is_absence(meeting: &Occurrence, rep_email: &str) -> bool {
+    let invites_others =
+        meeting.attendees.iter().any(|guest| is_a_person(guest) && guest.email != rep_email);
+    meeting.nature == Nature::Absence && !meeting.cancelled && !invites_others
+}
+
 /// The external people who did not decline, for the facts shown above the questions.
 pub fn guests<'m>(
     meeting: &'m Occurrence,
@@ -237,6 +264,8 @@ fn ruled_out(meeting: &Occurrence, rep_email: &str, rules: &MeetingRules) -> Opt
     let checks = [
         (meeting.cancelled, SkipReason::Cancelled),
         (declined, SkipReason::Declined),
+        (is_absence(meeting, rep_email), SkipReason::Absence),
+        (meeting.nature == Nature::Marker, SkipReason::Marker),
         (meeting.all_day, SkipReason::AllDay),
         (meeting.free, SkipReason::Free),
         (meeting.private, SkipReason::Private),
@@ -382,6 +411,8 @@ mod tests {
             private: false,
             free: false,
             recurring: false,
+            nature: Nature::Meeting,
+            sequence: None,
             organizer: None,
             attendees: vec![guest("maya@northwind.example"), guest("kim@acme.example")],
             link: None,

@@ -2,25 +2,27 @@
 //!
 //! The calendar is read anew; if that fails, its last good state is used and the failure is said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::Serialize;
 
 use super::{Rules, words};
 use crate::domain::debrief::{State, ask_at};
-use crate::domain::meeting::{Guess, Occurrence, Response, Verdict, judge};
-use crate::domain::roster::CalendarSource;
+use crate::domain::meeting::{Guess, Occurrence, Response, Verdict, is_absence, judge};
+use crate::domain::roster::source::CalendarSource;
 use crate::ports::{Calendar, CalendarRequest, FeedState};
 use crate::store::Tx;
+use crate::store::feeds::Feed;
 
 /// Whose day it is, and what the store knows of them; a store is not needed.
 pub struct Subject {
     pub email: String,
-    pub source: CalendarSource,
+    /// At least one.
+    pub sources: Vec<CalendarSource>,
     pub zone: TimeZone,
     pub known: Known,
 }
@@ -28,7 +30,8 @@ pub struct Subject {
 /// What an earlier run left in the store.
 #[derive(Default)]
 pub struct Known {
-    pub feed: Option<FeedState>,
+    /// The last good state of each calendar, by the roster's spelling.
+    pub feeds: HashMap<String, FeedState>,
     pub corrections: HashMap<String, Guess>,
     /// What became of each meeting's debrief.
     pub debriefs: HashMap<(String, Timestamp), State>,
@@ -73,10 +76,11 @@ pub fn known(tx: &Tx<'_>, email: &str) -> anyhow::Result<(Known, Option<TimeZone
     let Some(rep) = tx.person_by_email(email)? else {
         return Ok((Known::default(), None));
     };
-    let feed = tx.feed(rep.id)?;
+    let feeds = tx.feeds(rep.id)?;
+    let state = |feed: Feed| Some((feed.source.clone(), super::collect::known_state(&feed)?));
     Ok((
         Known {
-            feed: feed.as_ref().and_then(super::collect::known_state),
+            feeds: feeds.into_iter().filter_map(state).collect(),
             corrections: tx.corrections(rep.id)?,
             debriefs: tx.debrief_states(rep.id)?,
         },
@@ -100,21 +104,7 @@ pub async fn day(
     // The neighbouring days show what else keeps the rep busy.
     let (from, to) = (midnight(date), midnight(date.saturating_add(1.day())));
     let window = (midnight(date.saturating_sub(1.day())), midnight(date.saturating_add(3.days())));
-    let request = CalendarRequest {
-        source: subject.source.clone(),
-        zone: subject.zone.clone(),
-        window,
-        known: subject.known.feed.clone(),
-    };
-    let (reading, problem) = match calendar.read(&request).await {
-        Ok(reading) => (reading, None),
-        Err(error) => {
-            let Some(reading) = calendar.read_known(&request).await else {
-                return Err(error.into());
-            };
-            (reading, Some(error.reason))
-        }
-    };
+    let reading = read(calendar, subject, window).await?;
     let meetings = reading.occurrences.iter();
     // One that ends at midnight was yesterday's.
     let today = meetings
@@ -122,12 +112,74 @@ pub async fn day(
     Ok(Explained {
         date,
         zone: subject.zone.iana_name().unwrap_or("UTC").to_owned(),
-        problem,
+        problem: reading.problem,
         warnings: reading.warnings.clone(),
         meetings: today
             .map(|meeting| explain(meeting, &reading.occurrences, rules, subject))
             .collect(),
     })
+}
+
+/// Explains the next meetings from `now` on, at most so many, of the next two weeks.
+///
+/// # Errors
+/// As [`day`].
+pub async fn coming(
+    calendar: &dyn Calendar,
+    rules: &Rules,
+    subject: &Subject,
+    now: Timestamp,
+    most: usize,
+) -> anyhow::Result<Vec<ExplainedMeeting>> {
+    let window = (now - SignedDuration::from_hours(24), now + SignedDuration::from_hours(14 * 24));
+    let reading = read(calendar, subject, window).await?;
+    let coming = reading.occurrences.iter().filter(|meeting| meeting.start >= now).take(most);
+    Ok(coming.map(|meeting| explain(meeting, &reading.occurrences, rules, subject)).collect())
+}
+
+/// What all of somebody's calendars show.
+struct Reading {
+    /// Each meeting once, sorted by start.
+    occurrences: Vec<Occurrence>,
+    problem: Option<String>,
+    warnings: Vec<String>,
+}
+
+/// Reads them all; one that cannot be read is shown as it was known.
+async fn read(
+    calendar: &dyn Calendar,
+    subject: &Subject,
+    window: (Timestamp, Timestamp),
+) -> anyhow::Result<Reading> {
+    let mut found = Reading { occurrences: Vec::new(), problem: None, warnings: Vec::new() };
+    for source in &subject.sources {
+        let request = CalendarRequest {
+            known: subject.known.feeds.get(&source.to_string()).cloned(),
+            source: source.clone(),
+            email: subject.email.clone(),
+            zone: subject.zone.clone(),
+            window,
+        };
+        let reading = match calendar.read(&request).await {
+            Ok(reading) => reading,
+            Err(error) => {
+                let known = calendar.read_known(&request).await;
+                if known.is_none() && subject.sources.len() == 1 {
+                    return Err(error.into());
+                }
+                let before = found.problem.take().map(|problem| problem + "; ").unwrap_or_default();
+                found.problem = Some(before + &error.reason);
+                let Some(known) = known else { continue };
+                known
+            }
+        };
+        found.warnings.extend(reading.warnings);
+        found.occurrences.extend(reading.occurrences);
+    }
+    let mut seen = HashSet::new();
+    found.occurrences.retain(|meeting| seen.insert((meeting.uid.clone(), meeting.original_start)));
+    found.occurrences.sort_by_key(|meeting| (meeting.start, meeting.end));
+    Ok(found)
 }
 
 fn explain(
@@ -182,6 +234,7 @@ fn busy(all: &[Occurrence], this: &Occurrence, subject: &Subject) -> Vec<(Timest
     all.iter()
         .filter(|meeting| *meeting != this && !declined(meeting))
         .filter(|meeting| !(meeting.all_day || meeting.free || meeting.cancelled))
+        .filter(|meeting| !is_absence(meeting, &subject.email))
         .map(|meeting| (meeting.start, meeting.end))
         .collect()
 }
@@ -200,20 +253,42 @@ impl fmt::Display for Explained {
             writeln!(f, "no meetings")?;
         }
         for meeting in &self.meetings {
-            let title = if meeting.title.is_empty() { "(no title)" } else { &meeting.title };
-            write!(f, "{:11}  {title}\n             ", meeting.time)?;
-            match (meeting.kind, &meeting.account, meeting.ask_at) {
-                (Some(kind), Some(account), Some(at)) => {
-                    let when = words::soon(at, meeting.end, &zone);
-                    let reason = &meeting.reason;
-                    write!(f, "ask {when}: {kind} with {account} ({reason})")?;
-                }
-                _ => write!(f, "skip: {}", meeting.reason)?,
+            meeting.write(f, &zone)?;
+        }
+        Ok(())
+    }
+}
+
+impl ExplainedMeeting {
+    fn write(&self, f: &mut fmt::Formatter<'_>, zone: &TimeZone) -> fmt::Result {
+        let title = if self.title.is_empty() { "(no title)" } else { &self.title };
+        write!(f, "{:11}  {title}\n             ", self.time)?;
+        match (self.kind, &self.account, self.ask_at) {
+            (Some(kind), Some(account), Some(at)) => {
+                let when = words::soon(at, self.end, zone);
+                write!(f, "ask {when}: {kind} with {account} ({})", self.reason)?;
             }
-            match meeting.state {
-                Some(state) => writeln!(f, "; now {state}")?,
-                None => writeln!(f)?,
-            }
+            _ => write!(f, "skip: {}", self.reason)?,
+        }
+        match self.state {
+            Some(state) => writeln!(f, "; now {state}"),
+            None => writeln!(f),
+        }
+    }
+}
+
+/// Meetings of several days, each with its own.
+pub struct Coming<'m> {
+    pub meetings: &'m [ExplainedMeeting],
+    pub zone: &'m TimeZone,
+}
+
+impl fmt::Display for Coming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for meeting in self.meetings {
+            let day = meeting.start.to_zoned(self.zone.clone()).strftime("%a %-d %b");
+            write!(f, "{day:10}  ")?;
+            meeting.write(f, self.zone)?;
         }
         Ok(())
     }

@@ -36,11 +36,13 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
+use self::collect::Turns;
 use self::deliver::circuit::Circuit;
 use self::tally::Tally;
 use crate::domain::debrief::PromptRules;
 use crate::domain::meeting::MeetingRules;
 use crate::domain::question::Questions;
+use crate::domain::refresh::Refresh;
 use crate::domain::schedule::Schedule;
 use crate::ports::{Calendar, Messenger};
 use crate::store::Store;
@@ -56,6 +58,8 @@ pub struct Bot {
     pub circuit: Arc<Circuit>,
     /// The workspace that we belong to; what comes from any other is refused.
     pub team_id: String,
+    /// Whose calendars are being read.
+    pub turns: Arc<Turns>,
     /// What was done so far, for the metrics.
     pub tally: Arc<Tally>,
 }
@@ -67,6 +71,8 @@ pub struct Rules {
     pub meetings: MeetingRules,
     pub digest: Schedule,
     pub questions: Questions,
-    /// How often a calendar is read.
-    pub refresh: SignedDuration,
+    /// How often calendars are read.
+    pub refresh: Refresh,
+    /// Nobody is asked about a meeting whose calendars were not read for so long.
+    pub max_calendar_age: SignedDuration,
 }

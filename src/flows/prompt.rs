@@ -24,6 +24,8 @@ const READ_SIDE_BY_SIDE: usize = 32;
 /// How long calendars and Slack may take to tell what we would like to know: whoever is not heard of
 /// by then is asked upon what was known, so that a rush is never held up by slow answers.
 const FIND_OUT_WITHIN: Duration = Duration::from_secs(10);
+/// When a calendar that was not read for long is looked at again.
+const AGAIN: SignedDuration = SignedDuration::from_mins(5);
 /// A reading younger than this is fresh enough to ask upon.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
@@ -79,29 +81,16 @@ async fn give_up_late_plans(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
 }
 
 async fn reread_calendars(bot: &Bot, due: &[Debrief], now: Timestamp) -> anyhow::Result<()> {
-    let mut reps: Vec<PersonId> = due.iter().map(|debrief| debrief.rep).collect();
-    reps.sort_unstable();
-    reps.dedup();
-    let stale = bot
-        .store
-        .read(move |tx| {
-            let mut stale = Vec::new();
-            for rep in reps {
-                if tx.feed_tried_at(rep)?.is_some_and(|tried| tried + FRESH <= now) {
-                    stale.push(rep);
-                }
-            }
-            Ok(stale)
-        })
-        .await?;
+    let reps = due.iter().map(|debrief| debrief.rep).collect();
+    let stale = collect::stale_feeds(bot, reps, now - FRESH, now).await?;
     let mut reading = tokio::task::JoinSet::new();
     let all = async {
-        for rep in stale {
+        for feed in stale {
             if reading.len() >= READ_SIDE_BY_SIDE {
                 reading.join_next().await.transpose()?.transpose()?;
             }
             let bot = bot.clone();
-            reading.spawn(async move { collect::refresh(&bot, rep, now).await });
+            reading.spawn(async move { collect::refresh(&bot, feed, now).await });
         }
         while let Some(done) = reading.join_next().await {
             done??;
@@ -179,6 +168,15 @@ fn ask(
         let open = rules.prompt.hours.next_open(*until, &rep.zone, debrief.end);
         return tx.hold_off(debrief.id, open);
     }
+    if let Some(until) = tx.absent_until(rep.id, now)? {
+        return wait_for_return(tx, rules, debrief, &rep, until);
+    }
+    let seen_at = tx.seen_at(debrief.id)?;
+    if seen_at.is_some_and(|seen_at| seen_at + rules.max_calendar_age < now) {
+        // It may have been moved or cancelled, for all we know.
+        tracing::info!(debrief.id = debrief.id.0, "not asked: its calendar was not read for long");
+        return tx.hold_off(debrief.id, now + AGAIN);
+    }
     let open = rules.prompt.hours.next_open(now, &rep.zone, debrief.end);
     if open > now {
         return tx.hold_off(debrief.id, open);
@@ -191,6 +189,23 @@ fn ask(
     if let Some(asking) = tx.begin_asking(debrief.id)? {
         tx.enqueue(OutKind::Prompt, debrief.id.0, &asking.to_string(), rep.id, "", now)?;
     }
+    Ok(())
+}
+
+/// Nobody is asked while they are out of office. After an afternoon off, the question comes; after a
+/// holiday it waits to be taken up, since coming back must not mean a flood.
+fn wait_for_return(
+    tx: &Tx<'_>,
+    rules: &Rules,
+    debrief: &Debrief,
+    rep: &Person,
+    until: Timestamp,
+) -> anyhow::Result<()> {
+    let open = rules.prompt.hours.next_open(until, &rep.zone, debrief.end);
+    if open < debrief.end + rules.prompt.expire_after {
+        return tx.hold_off(debrief.id, open);
+    }
+    tx.change_state(debrief.id, &[State::Planned], State::Held)?;
     Ok(())
 }
 

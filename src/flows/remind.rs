@@ -29,7 +29,8 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
                     .collect();
                 let free = first_gap(now, &busy, rules.prompt.min_gap);
                 let good = rules.prompt.hours.next_open(free, &rep.zone, debrief.end);
-                let good = good.max(rep.paused_until.unwrap_or(good));
+                let away = rep.paused_until.max(tx.absent_until(rep.id, now)?);
+                let good = good.max(away.unwrap_or(good));
                 if good > now {
                     tx.remind_at(debrief.id, good)?;
                     continue;

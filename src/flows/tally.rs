@@ -6,6 +6,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::domain::roster::source::Provider;
+use crate::ports::Trouble;
+
 /// Something that only grows.
 #[derive(Debug, Default)]
 pub struct Count(AtomicU64);
@@ -99,20 +102,84 @@ pub struct Tally {
 }
 
 /// How reading calendars went.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Calendars {
-    pub changed: Count,
-    pub unchanged: Count,
-    pub failed: Count,
-    pub took: Spread<8>,
+    pub ics: Readings,
+    pub google: Readings,
+    pub microsoft: Readings,
+    pub caldav: Readings,
     pub planned: Count,
     pub reopened: Count,
     pub withdrawn: Count,
 }
 
 impl Calendars {
+    pub fn of(&self, provider: Provider) -> &Readings {
+        match provider {
+            Provider::Ics => &self.ics,
+            Provider::Google => &self.google,
+            Provider::Microsoft => &self.microsoft,
+            Provider::CalDav => &self.caldav,
+        }
+    }
+
+    /// However they went.
     pub fn read(&self) -> u64 {
-        self.changed.so_far() + self.unchanged.so_far() + self.failed.so_far()
+        Provider::ALL.into_iter().map(|provider| self.of(provider).all()).sum()
+    }
+}
+
+/// How reading one provider's calendars went.
+#[derive(Debug)]
+pub struct Readings {
+    pub changed: Count,
+    pub unchanged: Count,
+    pub gone: Count,
+    pub refused: Count,
+    pub busy: Count,
+    /// For any other reason.
+    pub failed: Count,
+    pub took: Spread<8>,
+}
+
+impl Readings {
+    /// Where failures of a kind are counted.
+    pub fn failed(&self, trouble: Trouble) -> &Count {
+        match trouble {
+            Trouble::Passing => &self.failed,
+            Trouble::Gone => &self.gone,
+            Trouble::Refused => &self.refused,
+            Trouble::Busy => &self.busy,
+        }
+    }
+
+    pub fn by_name(&self) -> [(&'static str, u64); 6] {
+        [
+            ("changed", self.changed.so_far()),
+            ("unchanged", self.unchanged.so_far()),
+            ("gone", self.gone.so_far()),
+            ("refused", self.refused.so_far()),
+            ("busy", self.busy.so_far()),
+            ("failed", self.failed.so_far()),
+        ]
+    }
+
+    fn all(&self) -> u64 {
+        self.by_name().into_iter().map(|(_, count)| count).sum()
+    }
+}
+
+impl Default for Readings {
+    fn default() -> Self {
+        Self {
+            changed: Count::default(),
+            unchanged: Count::default(),
+            gone: Count::default(),
+            refused: Count::default(),
+            busy: Count::default(),
+            failed: Count::default(),
+            took: Spread::new([0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0, 60.0]),
+        }
     }
 }
 
@@ -123,15 +190,7 @@ impl Default for Tally {
             prompt_latency: Spread::new([1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0]),
             digests: Fates::default(),
             handled: Count::default(),
-            calendars: Calendars {
-                changed: Count::default(),
-                unchanged: Count::default(),
-                failed: Count::default(),
-                took: Spread::new([0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0, 60.0]),
-                planned: Count::default(),
-                reopened: Count::default(),
-                withdrawn: Count::default(),
-            },
+            calendars: Calendars::default(),
         }
     }
 }

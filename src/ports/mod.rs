@@ -15,7 +15,8 @@ use self::inbound::{Inbound, ReplyTo, Trigger};
 use self::outbound::{Card, Home, Modal, Whisper};
 use crate::domain::debrief::MessageRef;
 use crate::domain::meeting::Occurrence;
-use crate::domain::roster::{CalendarSource, ChatId};
+use crate::domain::roster::ChatId;
+use crate::domain::roster::source::CalendarSource;
 
 /// The time. Read by `app` only: once per tick, once per inbound frame.
 pub trait Clock: Send + Sync {
@@ -35,6 +36,8 @@ pub trait Calendar: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct CalendarRequest {
     pub source: CalendarSource,
+    /// Whose calendar it is: lower case, as in the roster.
+    pub email: String,
     /// Gives floating and all-day times their meaning.
     pub zone: TimeZone,
     /// From (inclusive) and to (exclusive).
@@ -75,11 +78,15 @@ pub struct CalendarError {
     pub trouble: Trouble,
 }
 
-/// Whether waiting helps.
+/// What a failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     /// It may be better next time.
     Passing,
+    /// Our key to it is not good, or not good enough: an administrator must act.
+    Refused,
+    /// The server has too much to do, or a problem of its own.
+    Busy,
     /// The server says that there is no such calendar.
     Gone,
 }

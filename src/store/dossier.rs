@@ -19,12 +19,11 @@ pub struct Table {
 
 /// Times are told in UTC, as `{column}` asks for. A calendar's address is a key to it, so a dossier
 /// says only that there is one.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 14] = [
     (
         "profile",
         "SELECT id, email, name, is_rep, is_manager, is_admin, is_active,
-            CASE WHEN calendar LIKE 'ics:http%' THEN 'an iCalendar feed' ELSE calendar END
-                AS calendar,
+            CASE WHEN calendar LIKE '%://%' THEN 'at an address' ELSE calendar END AS calendar,
             roster_zone, chat_id, chat_zone, standing, {paused_until}, {created_at}
          FROM person WHERE id = ?1",
     ),
@@ -38,7 +37,18 @@ const TABLES: [(&str, &str); 12] = [
     (
         "calendar",
         "SELECT {good_at}, {tried_at}, problem, failures, length(body) AS bytes_kept
-         FROM feed WHERE person_id = ?1",
+         FROM feed WHERE person_id = ?1 ORDER BY id",
+    ),
+    (
+        "absences",
+        "SELECT {starts_at}, {ends_at} FROM feed JOIN absence ON feed_id = feed.id
+         WHERE person_id = ?1 ORDER BY absence.starts_at",
+    ),
+    (
+        "calendar_entries",
+        "SELECT meeting_id, sighting.uid, {starts_at}, {ends_at}, is_cancelled, sequence, is_gone
+         FROM feed JOIN sighting ON feed_id = feed.id
+         WHERE person_id = ?1 ORDER BY sighting.starts_at, meeting_id",
     ),
     (
         "meetings",

@@ -21,7 +21,7 @@ use crate::domain::person::{Person, PersonId};
 /// Everything that goes: what it is called, its table, and which rows are the person's. `:id` is
 /// the person; `:chat`, `:channel`, `:email` and `:name` are how the outside calls them, never
 /// empty.
-const ROWS: [(&str, &str, &str); 12] = [
+const ROWS: [(&str, &str, &str); 15] = [
     (
         "texts written to the bot",
         "pending_text",
@@ -34,6 +34,21 @@ const ROWS: [(&str, &str, &str); 12] = [
     ),
     ("answers", "answer", "rep_id = :id"),
     ("debriefs", "debrief", "rep_id = :id"),
+    (
+        "meetings as calendars show them",
+        "sighting",
+        "feed_id IN (SELECT id FROM feed WHERE person_id = :id)
+         OR meeting_id IN (SELECT id FROM meeting WHERE rep_id = :id)",
+    ),
+    (
+        "meetings as organisers left them",
+        "gathering",
+        "EXISTS (SELECT 1 FROM meeting AS own
+           WHERE own.rep_id = :id AND own.uid = gathering.uid)
+         AND NOT EXISTS (SELECT 1 FROM meeting AS other
+           WHERE other.uid = gathering.uid AND other.rep_id <> :id)",
+    ),
+    ("absences", "absence", "feed_id IN (SELECT id FROM feed WHERE person_id = :id)"),
     ("meetings", "meeting", "rep_id = :id"),
     ("corrections of meetings", "correction", "rep_id = :id"),
     ("calendars", "feed", "person_id = :id"),

@@ -12,7 +12,7 @@ use crate::domain::meeting::{Account, Guess, Kind};
 use crate::domain::person::PersonId;
 
 /// A meeting that was judged, ready to be stored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct JudgedMeeting {
     pub uid: String,
     pub original_start: Timestamp,
@@ -27,6 +27,15 @@ pub struct JudgedMeeting {
     pub guests: Vec<String>,
 }
 
+/// A meeting that no calendar shows.
+#[derive(Debug, Clone)]
+pub struct OrphanedMeeting {
+    pub id: i64,
+    /// Its uid and original start.
+    pub identity: (String, Timestamp),
+    pub end: Timestamp,
+}
+
 /// A debrief whose moment may still move.
 #[derive(Debug, Clone)]
 pub struct OpenPlan {
@@ -36,84 +45,116 @@ pub struct OpenPlan {
     pub not_before: Timestamp,
 }
 
-/// A meeting that an earlier reading held and that matters: as a customer meeting, or because it
-/// takes the rep's time.
-#[derive(Debug, Clone, Copy)]
-pub struct KnownMeeting {
-    pub id: i64,
-    pub end: Timestamp,
-}
-
 impl Tx<'_> {
-    /// Stores a meeting; returns its row id.
+    /// The row of a meeting, and its end as known so far.
+    pub fn meeting(
+        &self,
+        rep: PersonId,
+        (uid, original_start): &(String, Timestamp),
+    ) -> anyhow::Result<Option<(i64, Timestamp)>> {
+        self.0
+            .prepare_cached(
+                "SELECT id, ends_at FROM meeting
+                 WHERE rep_id = ?1 AND uid = ?2 AND original_start = ?3",
+            )?
+            .query_row((rep.0, uid, seconds(*original_start)), |row| {
+                Ok((row.get(0)?, moment(row.get(1)?)))
+            })
+            .optional()
+            .context("look for a meeting")
+    }
+
+    /// When a meeting ends as far as we know.
+    pub fn meeting_end(&self, meeting: i64) -> anyhow::Result<Timestamp> {
+        self.0
+            .prepare_cached("SELECT ends_at FROM meeting WHERE id = ?1")?
+            .query_row([meeting], |row| row.get(0).map(moment))
+            .context("read when a meeting ends")
+    }
+
+    /// Stores a meeting, known or not; returns its row.
     pub fn upsert_meeting(&self, rep: PersonId, meeting: &JudgedMeeting) -> anyhow::Result<i64> {
-        let corrected = self.correction(rep, &meeting.uid)?;
-        let guess = corrected.as_ref().or(meeting.customer.as_ref());
+        match self.meeting(rep, &(meeting.uid.clone(), meeting.original_start))? {
+            Some((id, _)) => self.update_meeting(rep, id, meeting).map(|()| id),
+            None => self.insert_meeting(rep, meeting),
+        }
+    }
+
+    /// Stores a meeting that was not known; returns its row.
+    pub fn insert_meeting(&self, rep: PersonId, meeting: &JudgedMeeting) -> anyhow::Result<i64> {
         self.0
             .prepare_cached(
                 "INSERT INTO meeting (rep_id, uid, original_start, title, starts_at, ends_at,
                     is_busy, is_customer, kind, account_key, account_name, guests)
-                 VALUES (:rep, :uid, :original, :title, :start, :end, :busy, :customer, :kind,
-                    :key, :name, :guests)
-                 ON CONFLICT (rep_id, uid, original_start) DO UPDATE SET
-                    title = excluded.title, starts_at = excluded.starts_at,
-                    ends_at = excluded.ends_at, is_busy = excluded.is_busy,
-                    is_customer = excluded.is_customer, kind = excluded.kind,
-                    account_key = excluded.account_key, account_name = excluded.account_name,
-                    guests = excluded.guests
+                 VALUES (?1, ?2, ?3, '', ?4, ?5, 0, 0, '', '', '', '')
                  RETURNING id",
             )?
             .query_row(
-                named_params! {
-                    ":rep": rep.0, ":uid": meeting.uid,
-                    ":original": seconds(meeting.original_start), ":title": meeting.title,
-                    ":start": seconds(meeting.start), ":end": seconds(meeting.end),
-                    ":busy": meeting.busy, ":customer": meeting.customer.is_some(),
-                    ":kind": guess.map_or("", |guess| guess.kind.as_str()),
-                    ":key": guess.map_or("", |guess| &guess.account.key),
-                    ":name": guess.map_or("", |guess| &guess.account.name),
-                    ":guests": meeting.guests.join("\n"),
-                },
+                (
+                    rep.0,
+                    &meeting.uid,
+                    seconds(meeting.original_start),
+                    seconds(meeting.start),
+                    seconds(meeting.end),
+                ),
                 |row| row.get(0),
             )
             .context("store a meeting")
+            .and_then(|id| self.update_meeting(rep, id, meeting).map(|()| id))
     }
 
-    /// When a meeting ends as far as we knew until now.
-    pub fn known_end(
+    /// Brings what is known of a meeting up to date.
+    pub fn update_meeting(
         &self,
         rep: PersonId,
+        id: i64,
         meeting: &JudgedMeeting,
-    ) -> anyhow::Result<Option<Timestamp>> {
-        let end: Option<i64> = self
-            .0
+    ) -> anyhow::Result<()> {
+        let corrected = self.correction(rep, &meeting.uid)?;
+        let guess = corrected.as_ref().or(meeting.customer.as_ref());
+        self.0
             .prepare_cached(
-                "SELECT ends_at FROM meeting
-                 WHERE rep_id = ?1 AND uid = ?2 AND original_start = ?3",
+                "UPDATE meeting SET title = :title, starts_at = :start, ends_at = :end,
+                    is_busy = :busy, is_customer = :customer, kind = :kind, account_key = :key,
+                    account_name = :name, guests = :guests
+                 WHERE id = :id",
             )?
-            .query_row((rep.0, &meeting.uid, seconds(meeting.original_start)), |row| row.get(0))
-            .optional()
-            .context("read when a meeting ends")?;
-        Ok(end.map(moment))
+            .execute(named_params! {
+                ":id": id, ":title": meeting.title,
+                ":start": seconds(meeting.start), ":end": seconds(meeting.end),
+                ":busy": meeting.busy, ":customer": meeting.customer.is_some(),
+                ":kind": guess.map_or("", |guess| guess.kind.as_str()),
+                ":key": guess.map_or("", |guess| &guess.account.key),
+                ":name": guess.map_or("", |guess| &guess.account.name),
+                ":guests": meeting.guests.join("\n"),
+            })
+            .context("update a meeting")?;
+        Ok(())
     }
 
-    /// Meetings from calendars that we know of and that end in the window: id by identity.
-    pub fn known_meetings(
+    /// Meetings that matter and end in the window, and that no calendar ever showed that is still
+    /// read: their calendar was changed in the roster.
+    pub fn orphaned_meetings(
         &self,
         rep: PersonId,
         window: (Timestamp, Timestamp),
-    ) -> anyhow::Result<HashMap<(String, Timestamp), KnownMeeting>> {
+    ) -> anyhow::Result<Vec<OrphanedMeeting>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT uid, original_start, id, ends_at FROM meeting
+            "SELECT id, uid, original_start, ends_at FROM meeting
              WHERE rep_id = ?1 AND ends_at > ?2 AND starts_at < ?3
                AND (is_busy = 1 OR is_customer = 1)
-               AND uid NOT LIKE 'by-hand:%'",
+               AND uid NOT LIKE 'by-hand:%'
+               AND NOT EXISTS (SELECT 1 FROM sighting WHERE meeting_id = meeting.id)
+             ORDER BY id",
         )?;
         let rows = statement.query_map((rep.0, seconds(window.0), seconds(window.1)), |row| {
-            let known = KnownMeeting { id: row.get(2)?, end: moment(row.get(3)?) };
-            Ok(((row.get(0)?, moment(row.get(1)?)), known))
+            Ok(OrphanedMeeting {
+                id: row.get(0)?,
+                identity: (row.get(1)?, moment(row.get(2)?)),
+                end: moment(row.get(3)?),
+            })
         })?;
-        rows.collect::<rusqlite::Result<_>>().context("list known meetings")
+        rows.collect::<rusqlite::Result<_>>().context("list meetings without a calendar")
     }
 
     /// A meeting that is no longer in the calendar takes nobody's time.

@@ -33,6 +33,7 @@ mod roster_changes;
 pub mod schema;
 pub mod search;
 mod sidecar;
+pub mod sightings;
 pub mod trouble;
 pub mod upkeep;
 mod wal;

@@ -93,7 +93,8 @@ impl Tx<'_> {
     }
 
     fn upsert_person(&self, entry: &RosterEntry, now: Timestamp) -> anyhow::Result<()> {
-        let calendar = entry.calendar.as_ref().map(ToString::to_string);
+        let calendars: Vec<String> = entry.calendars.iter().map(ToString::to_string).collect();
+        let calendar = (!calendars.is_empty()).then(|| calendars.join(";"));
         let known = self.people("SELECT {} FROM person WHERE email = ?1", [&entry.email])?.pop();
         let zone_before = known.map(|person| person.zone);
         let id: i64 = self
@@ -118,22 +119,11 @@ impl Tx<'_> {
                 |row| row.get(0),
             )
             .context("store a person")?;
-        if let Some(source) = calendar {
-            self.0
-                .prepare_cached(
-                    "INSERT INTO feed (person_id, source) VALUES (?1, ?2)
-                     ON CONFLICT (person_id) DO UPDATE SET
-                        source = excluded.source, etag = NULL, last_modified = NULL, body = NULL,
-                        problem = NULL, failures = 0, gone = 0, is_suspect = 0, next_at = 0
-                     WHERE feed.source <> excluded.source",
-                )?
-                .execute((id, source))
-                .context("store a calendar")?;
-        }
+        self.keep_feeds(PersonId(id), &entry.calendars)?;
         self.replan_in_new_zone(PersonId(id), zone_before.as_ref())
     }
 
-    /// Whoever is in another zone than before is asked at other times: their calendar is read anew.
+    /// Whoever is in another zone than before is asked at other times: their calendars are read anew.
     fn replan_in_new_zone(
         &self,
         person: PersonId,

@@ -47,6 +47,8 @@ pub enum Step {
     /// Meetings that nobody was to be asked about.
     Meetings,
     Times,
+    /// What organisers said of meetings that are over.
+    Gatherings,
     Corrections,
     /// The text of what was sent.
     Words,
@@ -61,10 +63,11 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Debriefs,
         Self::Meetings,
         Self::Times,
+        Self::Gatherings,
         Self::Corrections,
         Self::Words,
         Self::Messages,
@@ -83,6 +86,7 @@ impl Step {
             Self::Debriefs | Self::People => (limits.debriefs, ""),
             Self::Meetings => (limits.debriefs, MEETINGS),
             Self::Times => (limits.times, TIMES),
+            Self::Gatherings => (limits.times, GATHERINGS),
             Self::Corrections => (limits.debriefs, CORRECTIONS),
             Self::Words => (limits.messages, WORDS),
             Self::Messages => (limits.messages, MESSAGES),
@@ -103,6 +107,9 @@ const TIMES: &str = "DELETE FROM meeting WHERE id IN (
     SELECT id FROM meeting WHERE ends_at < ?1 AND is_customer = 0
       AND NOT EXISTS (SELECT 1 FROM debrief WHERE meeting_id = meeting.id)
     ORDER BY ends_at LIMIT ?2)";
+
+const GATHERINGS: &str = "DELETE FROM gathering WHERE (uid, original_start) IN (
+    SELECT uid, original_start FROM gathering WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)";
 
 /// A correction serves as long as a meeting of its series is known. `?1` is not needed.
 const CORRECTIONS: &str = "DELETE FROM correction WHERE (rep_id, uid) IN (

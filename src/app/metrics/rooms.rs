@@ -7,6 +7,7 @@ use std::path::Path;
 use super::super::keep::{self, BackupStatus};
 use super::Parts;
 use super::page::{Buckets, Figure, Labels, age, moment, number};
+use crate::domain::roster::source::Provider;
 use crate::flows::tally::Tally;
 use crate::slack::figures::{BOUNDS, MethodFigures};
 use crate::store::counts::Counts;
@@ -105,12 +106,15 @@ fn queues(counts: &Counts, tally: &Tally, now: jiff::Timestamp) -> Vec<Figure> {
 
 fn calendars(counts: &Counts, tally: &Tally, now: jiff::Timestamp) -> Vec<Figure> {
     let (feeds, read) = (&counts.feeds, &tally.calendars);
-    // There is one provider so far.
-    let synced =
-        [("changed", &read.changed), ("unchanged", &read.unchanged), ("failed", &read.failed)];
-    let synced = synced.map(|(result, count)| {
-        let labels = vec![("provider", "ics".to_owned()), ("result", result.to_owned())];
-        (labels, number(count.so_far()))
+    let of_each = Provider::ALL.map(|provider| (provider.as_str(), read.of(provider)));
+    let synced = of_each.iter().flat_map(|(provider, readings)| {
+        readings.by_name().map(|(result, count)| {
+            let provider = ("provider", (*provider).to_owned());
+            (vec![provider, ("result", result.to_owned())], number(count))
+        })
+    });
+    let took = of_each.iter().map(|(provider, readings)| {
+        (vec![("provider", (*provider).to_owned())], Buckets::from(&readings.took))
     });
     let states = [
         ("ok", feeds.fine().saturating_sub(feeds.unread)),
@@ -123,11 +127,7 @@ fn calendars(counts: &Counts, tally: &Tally, now: jiff::Timestamp) -> Vec<Figure
         [("planned", &read.planned), ("reopened", &read.reopened), ("withdrawn", &read.withdrawn)];
     vec![
         Figure::counters_by("calendar_sync", "Readings of calendars", synced),
-        Figure::histograms(
-            "calendar_sync_seconds",
-            "How long one reading takes",
-            [(Labels::new(), Buckets::from(&read.took))],
-        ),
+        Figure::histograms("calendar_sync_seconds", "How long one reading takes", took),
         Figure::gauge(
             "calendar_sync_age_seconds",
             "Since the last good reading of the calendar that has waited longest",

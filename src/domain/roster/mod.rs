@@ -6,12 +6,13 @@
 mod reading;
 mod reporting;
 mod sheet;
+pub mod source;
 
 use std::collections::HashMap;
-use std::fmt;
 
 use self::reading::Reading;
 use self::sheet::Header;
+use self::source::CalendarSource;
 
 /// A reading of the roster file.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +35,8 @@ pub struct RosterEntry {
     pub roles: Roles,
     /// Lower case; always another good row with the role manager.
     pub manager_email: Option<String>,
-    pub calendar: Option<CalendarSource>,
+    /// Several for whoever keeps several.
+    pub calendars: Vec<CalendarSource>,
     /// A known IANA name.
     pub zone: Option<String>,
 }
@@ -45,42 +47,6 @@ pub struct Roles {
     pub rep: bool,
     pub manager: bool,
     pub admin: bool,
-}
-
-/// Where a person's calendar is, as the roster's `calendar` column says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum CalendarSource {
-    /// An iCalendar feed at an `http(s)` address.
-    IcsUrl(String),
-    /// An iCalendar file, relative to the working directory.
-    IcsFile(String),
-}
-
-impl CalendarSource {
-    /// Reads the roster's spelling, `ics:<http(s) address or file>`; `None` if it is anything else.
-    pub fn parse(text: &str) -> Option<Self> {
-        let place = text.trim().strip_prefix("ics:")?.trim();
-        let has_scheme = |scheme: &str| {
-            place.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-        };
-        match place {
-            "" => None,
-            _ if has_scheme("http://") || has_scheme("https://") => {
-                Some(Self::IcsUrl(place.to_owned()))
-            }
-            _ if has_scheme("webcal://") => Some(Self::IcsUrl(format!("https://{}", &place[9..]))),
-            _ => Some(Self::IcsFile(place.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for CalendarSource {
-    /// The roster's own spelling. An address is a secret: never log it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IcsUrl(place) | Self::IcsFile(place) => write!(f, "ics:{place}"),
-        }
-    }
 }
 
 /// A person's id in the messenger (`U…`).
@@ -148,10 +114,10 @@ mod tests {
         assert_eq!(maya.email, "maya@example.com");
         assert_eq!(maya.name, "Lind, Maya");
         assert_eq!(maya.zone.as_deref(), Some("Europe/Berlin"));
-        assert_eq!(maya.calendar, Some(CalendarSource::IcsUrl("https://c.example/m".into())));
+        assert_eq!(maya.calendars, [CalendarSource::IcsUrl("https://c.example/m".into())]);
         let roles = Roles { rep: true, admin: true, manager: false };
         assert_eq!(maya.roles, roles);
-        assert_eq!((&tom.zone, &tom.calendar), (&None, &None));
+        assert_eq!((&tom.zone, &tom.calendars), (&None, &vec![]));
     }
 
     #[test]
@@ -177,11 +143,11 @@ mod tests {
             ),
             (
                 "ben@example.com,Ben,rep,,https://c.example/b,",
-                "calendar: is not a calendar; write ics:https://… or ics:folder/file.ics",
+                "calendar: is not a calendar; write google, microsoft, caldav:https://…, ics:https://… or ics:folder/file.ics",
             ),
             (
                 "ben@example.com,Ben,rep,,ics:,",
-                "calendar: is not a calendar; write ics:https://… or ics:folder/file.ics",
+                "calendar: is not a calendar; write google, microsoft, caldav:https://…, ics:https://… or ics:folder/file.ics",
             ),
             (
                 "ben@example.com,Ben,rep,,,Berlin",

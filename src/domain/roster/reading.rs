@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use jiff::tz::TimeZone;
 
 use super::sheet::{Header, Row};
-use super::{CalendarSource, Roles, RosterEntry};
+use super::source::{CalendarSource, is_address};
+use super::{Roles, RosterEntry};
 
 /// Reads one row and collects what is wrong with it.
 pub(super) struct Reading<'r> {
@@ -49,7 +50,7 @@ impl<'r> Reading<'r> {
                 "" => None,
                 _ => self.address("manager_email"),
             },
-            calendar: self.calendar(),
+            calendars: self.calendars(),
             zone: self.zone(),
         };
         if let Some(first) = seen.get(&email?) {
@@ -93,14 +94,7 @@ impl<'r> Reading<'r> {
 
     fn address(&mut self, column: &str) -> Option<String> {
         let email = self.value(column).to_lowercase();
-        let sound = email.split_once('@').is_some_and(|(name, domain)| {
-            !name.is_empty()
-                && domain.split('.').count() > 1
-                && domain.split('.').all(|label| !label.is_empty())
-                && !email.contains(|c: char| c.is_whitespace() || c.is_control())
-                && !domain.contains('@')
-                && !email.contains(['<', '>', ',', ';', ':', '"'])
-        });
+        let sound = is_address(&email);
         if !sound {
             self.fault(column, "is not an e-mail address; write name@example.com");
         }
@@ -125,13 +119,16 @@ impl<'r> Reading<'r> {
         roles
     }
 
-    fn calendar(&mut self) -> Option<CalendarSource> {
-        let text = self.value("calendar");
-        let source = CalendarSource::parse(text);
-        if source.is_none() && !text.is_empty() {
-            self.fault("calendar", "is not a calendar; write ics:https://… or ics:folder/file.ics");
+    fn calendars(&mut self) -> Vec<CalendarSource> {
+        let sources = CalendarSource::parse_all(self.value("calendar"));
+        if sources.is_none() {
+            self.fault(
+                "calendar",
+                "is not a calendar; write google, microsoft, caldav:https://…, ics:https://… or \
+                 ics:folder/file.ics",
+            );
         }
-        source
+        sources.unwrap_or_default()
     }
 
     fn zone(&mut self) -> Option<String> {

@@ -99,6 +99,7 @@ impl World {
             rules: Arc::new(rules(&self.config)),
             team_id: TEAM.into(),
             circuit: Arc::default(),
+            turns: Arc::default(),
             tally: Arc::default(),
         };
         let clock = Arc::new(BotClock(Arc::clone(self))) as Arc<dyn Clock>;
@@ -189,6 +190,7 @@ fn rules(config: &Config) -> Rules {
         meetings: config.meetings.clone(),
         digest: config.digest_schedule.clone(),
         questions: config.questions.clone(),
-        refresh: config.calendar.refresh,
+        refresh: debrief::domain::refresh::Refresh::every(config.calendar.refresh),
+        max_calendar_age: config.calendar.max_age,
     }
 }

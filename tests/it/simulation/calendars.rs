@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use debrief::domain::meeting::{Attendee, AttendeeKind, Occurrence, Response};
+use debrief::domain::meeting::{Attendee, AttendeeKind, Nature, Occurrence, Response};
 use debrief::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest, FeedState, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::sleep;
@@ -139,6 +139,8 @@ fn occurrence(entry: &Entry, version: Version) -> Occurrence {
         private: false,
         free: false,
         recurring: false,
+        nature: Nature::Meeting,
+        sequence: None,
         organizer: None,
         attendees: vec![
             guest(format!("r{}@own.example", entry.rep)),

@@ -12,7 +12,7 @@ use debrief::calendar::CalendarSettings;
 use debrief::calendar::guard::Names;
 use debrief::calendar::ics::IcsCalendar;
 use debrief::config::Config;
-use debrief::domain::roster::CalendarSource;
+use debrief::domain::roster::source::CalendarSource;
 use debrief::playground::faults::Fault;
 use debrief::ports::{Calendar, CalendarRequest};
 use jiff::SignedDuration;
@@ -62,6 +62,7 @@ async fn read(reader: &IcsCalendar, address: &str) -> Result<usize, String> {
     let to = "2026-03-08T00:00:00Z".parse().unwrap();
     let request = CalendarRequest {
         source: CalendarSource::IcsUrl(address.to_owned()),
+        email: "maya@example.com".to_owned(),
         zone: TimeZone::UTC,
         window: (from, to),
         known: None,
@@ -251,6 +252,7 @@ async fn hostile(events: &str) -> (Result<usize, String>, Duration) {
     let reader = reader(&names, |_| ());
     let request = CalendarRequest {
         source: CalendarSource::IcsFile(path.display().to_string()),
+        email: "maya@example.com".to_owned(),
         zone: TimeZone::UTC,
         window: ("2026-03-01T00:00:00Z".parse().unwrap(), "2026-03-08T00:00:00Z".parse().unwrap()),
         known: None,

@@ -257,6 +257,7 @@ async fn s20_every_table_about_people_is_known_to_the_erasure() {
         "outbox",
         "pending_text",
         "reporting_line",
+        "sighting",
     ];
     // Numbers only.
     let kept = ["audit", "erasure_log"];

@@ -25,7 +25,7 @@ fn entry(number: usize, manager: Option<usize>, is_admin: bool) -> RosterEntry {
         name: format!("Person {number}"),
         roles: Roles { rep: true, manager: true, admin: is_admin },
         manager_email: manager.map(email),
-        calendar: None,
+        calendars: Vec::new(),
         zone: None,
     }
 }

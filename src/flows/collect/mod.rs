@@ -1,0 +1,167 @@
+//! Calendars → meetings → plans.
+//!
+//! Here is when calendars are read; `apply` stores what came of it, `agree` settles what is said
+//! of one meeting by several calendars, and `follow` brings its debrief in line.
+
+mod agree;
+mod apply;
+mod follow;
+mod turns;
+
+use std::collections::HashSet;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+pub use self::apply::BROKEN_AFTER;
+pub use self::turns::Turns;
+use super::Bot;
+use crate::domain::roster::source::CalendarSource;
+use crate::ports::{CalendarRequest, FeedState};
+use crate::store::feeds::{DueFeed, FailedReading, Feed, FeedId};
+
+/// How many calendars are read at the same time …
+const AT_ONCE: usize = 64;
+/// … and how many of those may be ones that failed last time: a server that hangs costs the others
+/// nothing.
+const FAILING_AT_ONCE: usize = 16;
+/// So many are read in one go, and so many more for each second since the last time: after a long
+/// stop, or when a company begins, providers are not asked for everything at once.
+const IN_ONE_GO: u32 = 200;
+const A_SECOND: u32 = 50;
+
+/// Reads the calendars that are due. Says how many there were.
+///
+/// # Errors
+/// If the store fails; a calendar that fails is recorded and costs nobody else anything.
+pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
+    let most = IN_ONE_GO + A_SECOND * bot.turns.seconds_since_last(now);
+    let mut due = bot.store.read(move |tx| tx.due_feeds(now, most + 1)).await?;
+    if due.len() > most as usize {
+        due.truncate(most as usize);
+        let late = move |tx: &crate::store::Tx<'_>| tx.spread_due_feeds(now, most, A_SECOND);
+        let late = bot.store.transact_behind(late).await?;
+        tracing::info!(calendars = late, "many calendars are due, the others follow one by one");
+    }
+    let count = due.len();
+    // The longest waiting is taken from the end.
+    let mut waiting: Vec<DueFeed> = due.into_iter().rev().collect();
+    let mut reading = tokio::task::JoinSet::new();
+    let mut failing = 0;
+    loop {
+        while let Some(next) = next(&mut waiting, failing) {
+            failing += usize::from(next.is_failing);
+            let bot = bot.clone();
+            reading.spawn(async move { (next.is_failing, refresh(&bot, next, now).await) });
+        }
+        let Some(done) = reading.join_next().await else {
+            return Ok(count);
+        };
+        let (was_failing, done) = done?;
+        failing -= usize::from(was_failing);
+        done?;
+    }
+}
+
+/// Who is read next; those that fail wait while enough of them are under way.
+fn next(waiting: &mut Vec<DueFeed>, failing: usize) -> Option<DueFeed> {
+    let may_begin = |feed: &DueFeed| !feed.is_failing || failing < FAILING_AT_ONCE;
+    let place = waiting.iter().rposition(may_begin)?;
+    Some(waiting.remove(place))
+}
+
+/// Reads one calendar now; at most one of a person's at a time.
+///
+/// # Errors
+/// If the store fails.
+pub async fn refresh(bot: &Bot, due: DueFeed, now: Timestamp) -> anyhow::Result<()> {
+    let turn = bot.turns.take(due.person).await;
+    let found = bot
+        .store
+        .read(move |tx| {
+            let feed = tx.feed(due.id)?;
+            Ok(tx.person(due.person)?.zip(feed))
+        })
+        .await?;
+    let Some((rep, feed)) = found else {
+        return Ok(());
+    };
+    // Somebody else did it while we waited.
+    if turn.had_to_wait && feed.tried_at >= Some(now) {
+        return Ok(());
+    }
+    let Some(source) = CalendarSource::parse(&feed.source) else {
+        let failed = FailedReading {
+            problem: "the calendar column of the roster is not understood",
+            gone: 0,
+            next_at: now + SignedDuration::from_hours(1),
+            patience_until: Timestamp::UNIX_EPOCH,
+        };
+        return bot.store.transact_behind(move |tx| tx.feed_failed(feed.id, failed, now)).await;
+    };
+    let provider = source.provider();
+    let known = known_state(&feed);
+    let email = rep.email.clone();
+    let zone = rep.zone.clone();
+    let request = CalendarRequest { source, email, zone, window: window(now), known };
+    let began = Instant::now();
+    let reading = bot.calendar.read(&request).await;
+    let counted = bot.tally.calendars.of(provider);
+    counted.took.note(began.elapsed());
+    match reading {
+        Ok(reading) => {
+            let kind = if reading.state.is_some() { &counted.changed } else { &counted.unchanged };
+            kind.add(1);
+            apply::reading(bot, rep, feed.id, reading, &request, now).await
+        }
+        Err(error) => {
+            counted.failed(error.trouble).add(1);
+            // The last good state stays in use: a series in it goes on.
+            let known = bot.calendar.read_known(&request).await;
+            apply::failure(bot, feed, rep, error, known, &request, now).await
+        }
+    }
+}
+
+/// Reads calendars of these people that were not read since `since`, before they are asked upon.
+///
+/// # Errors
+/// If the store fails.
+pub(super) async fn stale_feeds(
+    bot: &Bot,
+    reps: HashSet<crate::domain::person::PersonId>,
+    since: Timestamp,
+    now: Timestamp,
+) -> anyhow::Result<Vec<DueFeed>> {
+    bot.store
+        .read(move |tx| {
+            let mut reps: Vec<_> = reps.into_iter().collect();
+            reps.sort_unstable();
+            let mut stale = Vec::new();
+            for rep in reps {
+                stale.extend(tx.stale_feeds(rep, since, now)?);
+            }
+            Ok(stale)
+        })
+        .await
+}
+
+/// What is read: far enough back for a late question, far enough ahead for tomorrow's gaps.
+fn window(now: Timestamp) -> (Timestamp, Timestamp) {
+    (now - SignedDuration::from_hours(72), now + SignedDuration::from_hours(72))
+}
+
+pub(super) fn known_state(feed: &Feed) -> Option<FeedState> {
+    feed.body.clone().map(|body| FeedState {
+        etag: feed.etag.clone(),
+        last_modified: feed.last_modified.clone(),
+        body,
+    })
+}
+
+/// Who a reading is about.
+struct Reader<'r> {
+    rep: &'r crate::domain::person::Person,
+    feed: FeedId,
+    now: Timestamp,
+}

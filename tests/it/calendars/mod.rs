@@ -1,0 +1,5 @@
+//! Calendars of every provider, several at a time.
+
+mod agreement;
+mod away;
+mod scale;
