@@ -57,7 +57,7 @@ pub(crate) fn fill(path: &Path, now: Timestamp) -> usize {
     let answers = debriefs(&tx, now);
     tx.commit().unwrap();
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    while visit(path, |tx| tx.index_words(INDEXED_AT_ONCE)).unwrap() > 0 {}
+    while visit(path, |tx| tx.index_words(INDEXED_AT_ONCE)).unwrap() {}
     answers
 }
 

@@ -22,7 +22,8 @@ use crate::report::{Report, ms, number, quantile};
 
 const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 const TEAM: &str = "T0PLAY";
-const PEOPLE: usize = 100;
+/// So many that each has few questions to answer, as in life: their Home tabs list them.
+const PEOPLE: usize = 10_000;
 /// More than are answered.
 const DEBRIEFS: usize = 300_000;
 const FOR: Duration = Duration::from_secs(3);

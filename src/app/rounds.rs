@@ -151,8 +151,7 @@ async fn plan_all(bot: &Bot, waker: Waker, now: Timestamp) -> anyhow::Result<Opt
 /// Indexes words; if there are more, soon again. Whoever searches before that has theirs indexed first.
 async fn index_all(bot: Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
     for _ in 0..INDEX_ROUNDS {
-        let done = bot.store.transact_behind(|tx| tx.index_words(INDEX_AT_ONCE)).await?;
-        if done < INDEX_AT_ONCE as usize {
+        if !bot.store.transact_behind(|tx| tx.index_words(INDEX_AT_ONCE)).await? {
             return Ok(None);
         }
     }

@@ -334,3 +334,73 @@ impl Desk {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+
+    use anyhow::bail;
+    use jiff::Timestamp;
+
+    use crate::store::{Store, Tx};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn keep(tx: &Tx<'_>, text: &str) -> anyhow::Result<()> {
+        tx.keep_dead_letter("test", text, NOW).map(drop)
+    }
+
+    /// Three jobs share a batch with one that keeps the writer until all are there.
+    async fn together(
+        middle: impl Fn(&Tx<'_>) -> anyhow::Result<()> + Send + 'static,
+    ) -> (u64, u32) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(&folder.path().join("debrief.db"), NOW).unwrap());
+        let are_there = Arc::new(AtomicBool::new(false));
+        let runs = Arc::new(AtomicU32::new(0));
+        let (waits, counts) = (Arc::clone(&are_there), Arc::clone(&runs));
+        let first = store.transact(move |_| {
+            while !waits.load(SeqCst) {
+                std::thread::yield_now();
+            }
+            Ok(())
+        });
+        let good = store.transact(move |tx| {
+            counts.fetch_add(1, SeqCst);
+            keep(tx, "good")
+        });
+        let last = store.transact(|tx| keep(tx, "last"));
+        let queued = async {
+            while store.figures().people_waiting < 3 {
+                tokio::task::yield_now().await;
+            }
+            are_there.store(true, SeqCst);
+        };
+        let (first, good, middle, last, ()) =
+            tokio::join!(first, good, store.transact(middle), last, queued);
+        first.unwrap();
+        good.unwrap();
+        last.unwrap();
+        middle.unwrap_err();
+        assert_eq!(store.figures().batches.count, 1);
+        let kept = store.read(|tx| tx.dead_letters()).await.unwrap();
+        (kept, runs.load(SeqCst))
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_takes_nothing_with_it_that_shares_its_commit() {
+        let writes_and_fails = |tx: &Tx<'_>| {
+            keep(tx, "bad")?;
+            bail!("on purpose")
+        };
+        assert_eq!(together(writes_and_fails).await, (2, 2), "run again, and kept once");
+        let writes_and_panics = |tx: &Tx<'_>| {
+            keep(tx, "bad")?;
+            panic!("on purpose")
+        };
+        assert_eq!(together(writes_and_panics).await, (2, 2));
+        let fails = |_: &Tx<'_>| bail!("on purpose");
+        assert_eq!(together(fails).await, (2, 1), "there is nothing to undo");
+    }
+}

@@ -17,6 +17,16 @@ struct Unindexed {
     body: String,
 }
 
+/// What happened to the words of an answer in the index.
+enum Index {
+    Added,
+    Changed,
+}
+
+/// The effort of taking words out of the index, in answers added: they are overwritten wherever they
+/// stand.
+const CHANGE: u32 = 10;
+
 impl Tx<'_> {
     /// Whether the index does not hold all words of `rep` as they are now.
     pub fn has_unindexed_words(&self, rep: PersonId) -> anyhow::Result<bool> {
@@ -32,17 +42,27 @@ impl Tx<'_> {
             "SELECT id, rep_id, body FROM answer WHERE is_unindexed = 1 AND rep_id = ?1",
             [rep.0],
         )?;
-        unindexed.iter().try_for_each(|answer| self.index(answer))
+        unindexed.iter().try_for_each(|answer| self.index(answer).map(drop))
     }
 
-    /// Indexes the words of at most `most` answers, whoever's. Says of how many.
-    pub fn index_words(&self, most: u32) -> anyhow::Result<usize> {
+    /// Indexes words, whoever's, for as much effort as indexing `effort` new answers takes. Says
+    /// whether there may be more.
+    pub fn index_words(&self, effort: u32) -> anyhow::Result<bool> {
         let unindexed = self.unindexed(
             "SELECT id, rep_id, body FROM answer WHERE is_unindexed = 1 LIMIT ?1",
-            [most],
+            [effort],
         )?;
-        unindexed.iter().try_for_each(|answer| self.index(answer))?;
-        Ok(unindexed.len())
+        let mut spent = 0;
+        for answer in &unindexed {
+            if spent >= effort {
+                return Ok(true);
+            }
+            spent += match self.index(answer)? {
+                Index::Added => 1,
+                Index::Changed => CHANGE,
+            };
+        }
+        Ok(spent >= effort)
     }
 
     /// In ascending order, as the index gathers what comes like that and writes it in one piece.
@@ -63,7 +83,7 @@ impl Tx<'_> {
 
     /// Each statement writes one row: for one that may write more, SQLite has the index write down
     /// first what it has gathered.
-    fn index(&self, answer: &Unindexed) -> anyhow::Result<()> {
+    fn index(&self, answer: &Unindexed) -> anyhow::Result<Index> {
         let scope = format!("r{}", answer.rep);
         let outdated: Option<String> = self
             .0
@@ -71,6 +91,7 @@ impl Tx<'_> {
             .query_row([answer.id], |row| row.get(0))
             .optional()
             .context("find outdated words")?;
+        let done = if outdated.is_some() { Index::Changed } else { Index::Added };
         if let Some(body) = outdated {
             self.0
                 .prepare_cached(
@@ -92,6 +113,6 @@ impl Tx<'_> {
             .prepare_cached("UPDATE answer SET is_unindexed = 0 WHERE id = ?1")?
             .execute([answer.id])
             .context("note that words are indexed")?;
-        Ok(())
+        Ok(done)
     }
 }

@@ -47,6 +47,8 @@ struct Queue {
 struct Lanes {
     people: VecDeque<Job>,
     behind: VecDeque<Job>,
+    /// Waking somebody who is awake costs a call of the system for each job.
+    is_asleep: bool,
     is_closed: bool,
 }
 
@@ -124,15 +126,20 @@ impl Queue {
             bail!("the store is overloaded; nothing was saved");
         }
         jobs.push_back(job);
+        let is_asleep = std::mem::take(&mut lanes.is_asleep);
         drop(lanes);
-        self.filled.notify_one();
+        if is_asleep {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for work. Says whether there is any; there is none once we are closed.
     fn wait(&self) -> bool {
         let is_idle = |lanes: &mut Lanes| {
-            lanes.people.is_empty() && lanes.behind.is_empty() && !lanes.is_closed
+            lanes.is_asleep =
+                lanes.people.is_empty() && lanes.behind.is_empty() && !lanes.is_closed;
+            lanes.is_asleep
         };
         let lanes = self.filled.wait_while(self.lanes(), is_idle);
         let lanes = lanes.unwrap_or_else(PoisonError::into_inner);

@@ -185,7 +185,7 @@ async fn a_backup_of_an_older_version_is_brought_up_to_date_and_a_newer_one_refu
         let (code, said) = beside(&world, arguments).await;
         assert_eq!(code, Some(1));
         insta::allow_duplicates! {
-            insta::assert_snapshot!(said, @"debrief: old.db was written by a newer debrief (version 99, this one knows 8); use that one, or an older backup");
+            insta::assert_snapshot!(said, @"debrief: old.db was written by a newer debrief (version 99, this one knows 9); use that one, or an older backup");
         }
     }
 }

@@ -9,6 +9,7 @@
 mod event;
 mod form;
 mod interaction;
+mod lean;
 
 use std::borrow::Cow;
 
@@ -141,9 +142,11 @@ pub(super) fn read_body(raw: &[u8], us: &Us) -> Request {
         return Request::Delivery(Box::new(delivery));
     }
     if let Some(value) = only_payload(raw) {
-        let payload = serde_json::from_str::<Value>(&value).unwrap_or_default();
-        let delivery = understand(Kind::Interaction, &payload, &text, us);
-        return Request::Delivery(Box::new(delivery));
+        let delivery = understand(Kind::Interaction, &lean::read(&value), &text, us);
+        if !matches!(delivery.inbound.what, What::Unreadable { .. }) {
+            return Request::Delivery(Box::new(delivery));
+        }
+        // That one is told from others by all of it: below.
     }
     let mut fields = Map::new();
     for (name, value) in form_urlencoded::parse(raw) {
