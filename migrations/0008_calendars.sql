@@ -76,3 +76,6 @@ CREATE TABLE absence (
     ends_at    INTEGER NOT NULL,
     PRIMARY KEY (feed_id, starts_at, ends_at)
 ) STRICT, WITHOUT ROWID;
+
+-- Which of somebody's texts still wait for a word on what they are about.
+CREATE INDEX pending_text_person ON pending_text (person_id, id) WHERE claimed_by IS NULL;

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// A target with the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const ALL: [Target; 14] = [
+pub const ALL: [Target; 15] = [
     ("ics_parse", ics_parse),
     ("rrule_expand", rrule_expand),
     ("slack_view_submission", slack_view_submission),
@@ -38,6 +38,7 @@ pub const ALL: [Target; 14] = [
     ("history_query", history_query),
     ("signature_verify", signature_verify),
     ("csv_cell", csv_cell),
+    ("google_events", google_events),
 ];
 
 /// Far above what anything may take, for machines that are busy.
@@ -77,6 +78,31 @@ pub fn rrule_expand(data: &[u8]) {
     let most = 501 * (1 + data.windows(6).filter(|part| *part == b"BEGIN:").count());
     assert!(found.len() <= most, "{} occurrences", found.len());
     assert!(began.elapsed() < LONG, "a rule takes too long");
+}
+
+/// A page of Google's, and the same as a refusal.
+pub fn google_events(data: &[u8]) {
+    let began = Instant::now();
+    let window = week();
+    if let Ok((found, warnings)) = calendar::fuzzing::google_page(data, window) {
+        let mut keys: Vec<_> = found.iter().map(|one| (&one.uid, one.original_start)).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), found.len(), "each meeting once");
+        for meeting in &found {
+            assert!(meeting.start <= meeting.end && !meeting.uid.is_empty());
+            assert!(meeting.start < window.1 && meeting.end > window.0);
+            assert!(meeting.attendees.iter().all(|guest| guest.email.contains('@')));
+        }
+        assert!(warnings.iter().all(|line| line.contains(" entries ") && !line.contains('@')));
+    }
+    for status in [200, 400, 401, 403, 404, 410, 429, 503] {
+        for reason in calendar::fuzzing::google_refusals(status, data, now()) {
+            assert!(reason.len() < 500 && !reason.contains(['\n', '@']), "{reason}");
+            assert!(reason.contains(&status.to_string()), "{reason}");
+        }
+    }
+    assert!(began.elapsed() < LONG, "a page takes too long");
 }
 
 fn read(kind: &str, payload: &Value) -> Option<Inbound> {

@@ -8,13 +8,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
+use super::SystemClock;
 use super::keep::backup_status;
 use crate::config::secrets::Secrets;
 use crate::config::{Config, ConfigError};
 use crate::domain::roster::source::CalendarSource;
 use crate::domain::roster::{self, Roster, RosterEntry};
 use crate::flows::collect::BROKEN_AFTER;
-use crate::ports::{Calendar, CalendarRequest, Messenger, SendError};
+use crate::ports::{Calendar, CalendarRequest, Clock, Messenger, SendError};
 use crate::slack::pace::Pace;
 use crate::store;
 use crate::store::feeds::FeedHealth;
@@ -61,6 +62,7 @@ pub async fn run(
     let stored = check_store(config, &roster, &mut report)?;
     check_backup(config, now, &mut report)?;
     check_slack(config, secrets, &mut report).await?;
+    let config = &check_google(config, &mut report)?;
     check_calendars(config, &roster, &stored, now, &mut report).await?;
     digest_times(config, &roster, &stored, now, &mut report)?;
     Ok(!report.wrong)
@@ -112,16 +114,18 @@ fn check_store(
         }
         return Ok(Stored::default());
     }
-    let looked = store::peek(path, |tx| {
-        let people = tx.everybody()?;
-        let zones = people.into_iter().map(|person| (person.email, person.zone)).collect();
-        let stored = Stored { feeds: tx.feeds_health()?, zones };
-        let erased = roster.people.iter().filter_map(|row| {
-            let erased = tx.erased(&row.email).transpose()?;
-            Some(erased.map(|erased| (row.line, erased.at)))
-        });
-        let erased: Vec<(usize, Timestamp)> = erased.collect::<anyhow::Result<_>>()?;
-        Ok((stored, tx.unmatched()?, tx.outbox_health()?, erased))
+    let looked = store::expect_startable(path).and_then(|()| {
+        store::peek(path, |tx| {
+            let people = tx.everybody()?;
+            let zones = people.into_iter().map(|person| (person.email, person.zone)).collect();
+            let stored = Stored { feeds: tx.feeds_health()?, zones };
+            let erased = roster.people.iter().filter_map(|row| {
+                let erased = tx.erased(&row.email).transpose()?;
+                Some(erased.map(|erased| (row.line, erased.at)))
+            });
+            let erased: Vec<(usize, Timestamp)> = erased.collect::<anyhow::Result<_>>()?;
+            Ok((stored, tx.unmatched()?, tx.outbox_health()?, erased))
+        })
     });
     let (stored, unmatched, queue, erased) = match looked {
         Ok(looked) => looked,
@@ -214,6 +218,26 @@ async fn check_slack(
     }
 }
 
+/// Who reads Google Calendar. What remains to be checked if the key is of no use goes on without it.
+fn check_google(config: &Config, report: &mut Report<'_>) -> anyhow::Result<Config> {
+    let Some(google) = &config.google else {
+        return Ok(config.clone());
+    };
+    match super::google::look(google) {
+        Ok(found) => {
+            report.good("google", &found.account)?;
+            if let Some(warning) = found.warning {
+                report.note("google", &warning)?;
+            }
+            Ok(config.clone())
+        }
+        Err(error) => {
+            report.bad("google", &error.to_string())?;
+            Ok(Config { google: None, ..config.clone() })
+        }
+    }
+}
+
 async fn check_calendars(
     config: &Config,
     roster: &Roster,
@@ -221,7 +245,8 @@ async fn check_calendars(
     now: Timestamp,
     report: &mut Report<'_>,
 ) -> anyhow::Result<()> {
-    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let calendar: Arc<dyn Calendar> = Arc::new(super::calendar(config, &clock)?);
     let mut waiting = roster
         .people
         .iter()

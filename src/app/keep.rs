@@ -15,14 +15,17 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::aftermath::Aftermath;
 use super::operator::operator;
 use crate::config::{BackupConfig, Config, RetentionConfig};
 use crate::domain::audit::{Action, Entry};
 use crate::domain::schedule::Schedule;
+use crate::store::audit::Standing;
 use crate::store::backup::{self, Findings, Made};
+use crate::store::restore::{self, Restored};
 use crate::store::retention::{self, Limits, Step};
 use crate::store::upkeep::{Job, Upkeep};
-use crate::store::{self, Store, Tx, checksum, erasure, restore};
+use crate::store::{self, Store, Tx, checksum, erasure};
 
 /// From one failed try to the next, doubled each time.
 const FIRST_RETRY: SignedDuration = SignedDuration::from_mins(5);
@@ -51,6 +54,7 @@ pub(super) struct Keeper {
     backup: BackupConfig,
     retention: RetentionConfig,
     stopping: CancellationToken,
+    aftermath: Aftermath,
 }
 
 impl Keeper {
@@ -74,6 +78,7 @@ impl Keeper {
             backup: config.backup.clone(),
             retention: config.retention.clone(),
             stopping: stopping.clone(),
+            aftermath: Aftermath::new(config.store_path.clone(), stopping.clone()),
         }
     }
 
@@ -83,6 +88,7 @@ impl Keeper {
         store: &Store,
         now: Timestamp,
     ) -> anyhow::Result<Option<Timestamp>> {
+        self.aftermath.turn(now).await;
         let mut next = self.retention.schedule.next(now, &TimeZone::UTC).map(|slot| slot.at);
         if let Some(schedule) = &self.backup.schedule {
             if let Some(slot) = owed(store, Job::Backup, schedule, now).await? {
@@ -117,30 +123,12 @@ impl Keeper {
     }
 
     async fn back_up(&self, now: Timestamp) -> anyhow::Result<Made> {
-        let (done, made) = oneshot::channel();
-        let goes_on = Arc::new(AtomicBool::new(true));
-        let (store, folder, rotation, flag) = (
-            self.store.clone(),
-            self.backup.folder.clone(),
-            self.backup.rotation,
-            Arc::clone(&goes_on),
-        );
-        // No task: one of those would have to end before the process may.
-        std::thread::Builder::new()
-            .name("backup".into())
-            .spawn(move || {
-                let go_on = || flag.load(Ordering::Relaxed);
-                // Whoever waited may be gone.
-                let _ = done.send(backup::into_folder(&store, &folder, rotation, now, &go_on));
-            })
-            .context("start a thread for the backup")?;
-        tokio::select! {
-            made = made => made.context("the backup's thread has panicked")?,
-            () = self.stopping.cancelled() => {
-                goes_on.store(false, Ordering::Relaxed);
-                Err(anyhow!("stopped before the backup was finished"))
-            }
-        }
+        let (store, folder) = (self.store.clone(), self.backup.folder.clone());
+        let rotation = self.backup.rotation;
+        apart("backup", &self.stopping, move |is_over| {
+            backup::into_folder(&store, &folder, rotation, now, &|| !is_over())
+        })
+        .await
     }
 
     /// Counts what was removed.
@@ -190,6 +178,32 @@ impl Keeper {
                 Some(problem) => tx.upkeep_failed(job, problem, now),
             })
             .await
+    }
+}
+
+/// Does long work on a thread of its own, not as a task: one of those would have to end before the
+/// process may. `work` is given a way to see that it is to stop.
+pub(super) async fn apart<T: Send + 'static>(
+    name: &'static str,
+    stopping: &CancellationToken,
+    work: impl FnOnce(Box<dyn Fn() -> bool + Send>) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let (done, result) = oneshot::channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&is_over);
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || {
+            // Whoever waited may be gone.
+            let _ = done.send(work(Box::new(move || flag.load(Ordering::Relaxed))));
+        })
+        .with_context(|| format!("start a thread for {name}"))?;
+    tokio::select! {
+        result = result => result.with_context(|| format!("the thread for {name} has panicked"))?,
+        () = stopping.cancelled() => {
+            is_over.store(true, Ordering::Relaxed);
+            Err(anyhow!("stopped before it was finished"))
+        }
     }
 }
 
@@ -307,9 +321,12 @@ pub fn restore(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let path = &config.store_path;
-    let done = restore::run(path, from, now, |new| {
+    let done = restore::run(path, from, now, |new, replaced| {
         let erased = erasure::replay(new)?;
-        let restored = Entry::of(operator(), Action::Restore);
+        let mut restored = Entry::of(operator(), Action::Restore);
+        if let Some(log) = replaced {
+            restored = restored.within(format!("replaced rows {} head {}", log.rows, log.head));
+        }
         store::visit(new, move |tx| tx.audit(&restored, now))?;
         Ok(erased)
     })?;
@@ -318,10 +335,25 @@ pub fn restore(
     if done.erased > 0 {
         writeln!(out, "erased again who was erased since: {}", done.erased)?;
     }
-    if let Some(aside) = done.aside {
+    if let Some(aside) = &done.aside {
+        writeln!(out, "{}", log_of_the_replaced(&done))?;
         writeln!(out, "the store that was there before is {}", aside.display())?;
     }
     Ok(())
+}
+
+/// Who looked at whom after the backup was made is known to the replaced store only.
+fn log_of_the_replaced(done: &Restored) -> String {
+    let Some(Standing { rows, head }) = &done.replaced else {
+        return "the audit log that was there before could not be read".to_owned();
+    };
+    let kept = done.log.rows;
+    let lost = if done.log.head == *head {
+        "all of them are in the restored one".to_owned()
+    } else {
+        format!("the restored one has the {kept} of the backup; keep the store that was there")
+    };
+    format!("the audit log that was there before had {rows} rows, head {head}: {lost}")
 }
 
 fn contents(findings: &Findings) -> String {

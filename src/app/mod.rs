@@ -3,11 +3,13 @@
 //! The only place that reads the clock. [`Running`] is the whole bot; the demo, the integration
 //! tests and `debrief run` start the very same thing.
 
+mod aftermath;
 pub mod beat;
 pub mod check;
 pub mod core;
 pub mod demo;
 mod ear;
+mod google;
 pub mod guard;
 pub mod keep;
 pub mod letters;
@@ -137,11 +139,12 @@ impl Running {
             Some(address) => Some(Web::start(address, Arc::clone(&metrics)).await?),
             None => None,
         };
+        let calendar = Arc::new(calendar(config, &clock)?);
         let messenger = Arc::new(messenger(config, secrets, pace)?);
         let identity = greet(messenger.as_ref(), config.slack_mode).await?;
         let bot = Bot {
             store,
-            calendar: Arc::new(calendar(config)?),
+            calendar,
             messenger: Arc::clone(&messenger) as Arc<dyn Messenger>,
             rules: Arc::new(rules(config)),
             circuit: Arc::default(),
@@ -332,15 +335,21 @@ async fn open_door(
     })
 }
 
-fn calendar(config: &Config) -> anyhow::Result<Calendars> {
+/// Every provider that is set up.
+fn calendar(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Calendars> {
     let CalendarConfig { timeout, max_bytes, allow_private, allow_http, allowed_hosts, .. } =
         &config.calendar;
-    Calendars::new(&CalendarSettings {
+    let settings = CalendarSettings {
         timeout: Duration::try_from(*timeout).context("calendar.timeout")?,
         max_bytes: *max_bytes,
         allow_private: *allow_private,
         allow_http: *allow_http,
         allowed_hosts: allowed_hosts.clone(),
+    };
+    let calendars = Calendars::new(&settings)?;
+    Ok(match &config.google {
+        Some(google) => calendars.with_google(google::calendar(google, &settings, clock)?),
+        None => calendars,
     })
 }
 

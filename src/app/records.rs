@@ -15,8 +15,10 @@ use super::tools::peek;
 use crate::config::Config;
 use crate::domain::audit::{Action, Entry};
 use crate::flows::export;
+use crate::store;
 use crate::store::audit::Verification;
-use crate::store::{self, erasure};
+use crate::store::erasure::{self, Footprint};
+use crate::store::traces::{self, Progress};
 
 /// Writes everything by and about a person into a new folder that only its owner can read.
 ///
@@ -82,34 +84,58 @@ pub fn erase(
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     let path = &config.store_path;
-    let footprint = match resolve {
-        Resolve::Erase => {
-            expect_store(path)?;
-            erasure::erase(path, email, operator(), now)?
-        }
-        Resolve::Look => peek(path, |tx| {
+    if resolve == Resolve::Look {
+        let footprint = peek(path, |tx| {
             let person = tx.person_ever(email)?.with_context(|| nobody(email))?;
             tx.footprint(&person)
-        })?,
-    };
-    for (what, count) in footprint.iter().filter(|(_, count)| *count > 0) {
-        writeln!(out, "{count:>6} {what}")?;
-    }
-    match resolve {
-        Resolve::Erase => writeln!(
-            out,
-            "Erased, with name, address and Slack id. What stays: a row without a name, a hash of \
-             the address so that the roster cannot bring it back, and numbers in the audit log.\n\
-             Take the row out of {}. Messages in Slack are Slack's: delete them there. Backups \
-             hold the person for up to 30 days, as do copies from before a migration or restore; one that is restored is erased again.",
-            config.roster_file.display()
-        )?,
-        Resolve::Look => writeln!(
+        })?;
+        say(&footprint, out)?;
+        writeln!(
             out,
             "Nothing was erased. This would go for good, with name, address and Slack id; add \
              --confirm to do it."
-        )?,
+        )?;
+        return Ok(());
     }
+    expect_store(path)?;
+    let footprint = erasure::erase(path, email, operator(), now)?;
+    say(&footprint, out)?;
+    writeln!(
+        out,
+        "Erased, with name, address and Slack id. What stays: a row without a name, a hash of \
+         the address so that the roster cannot bring it back, and numbers in the audit log.\n\
+         Take the row out of {}. Messages in Slack are Slack's: delete them there. Backups \
+         hold the person for up to 30 days, as do copies from before a migration or restore; one that is restored is erased again.",
+        config.roster_file.display()
+    )?;
+    // What follows may take a while, and may be cut short.
+    out.flush()?;
+    overwrite_traces(path, out)
+}
+
+fn say(footprint: &Footprint, out: &mut dyn Write) -> anyhow::Result<()> {
+    for (what, count) in footprint.iter().filter(|(_, count)| *count > 0) {
+        writeln!(out, "{count:>6} {what}")?;
+    }
+    Ok(())
+}
+
+/// What cannot be done now is no error: it is done later, by itself.
+fn overwrite_traces(path: &Path, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Err(error) = traces::clean(path, &Progress::default(), || false) else {
+        writeln!(out, "The freed bytes in the store's file are overwritten.")?;
+        return Ok(());
+    };
+    let later = if store::is_in_use(path) {
+        "The file will be cleaned by the running bot, within the hour or so"
+    } else {
+        "The file will be cleaned when the bot is started the next time"
+    };
+    writeln!(
+        out,
+        "The freed bytes in the store's file could not be overwritten yet ({error:#}). {later}; \
+         until then somebody who reads the raw file may find some of them."
+    )?;
     Ok(())
 }
 

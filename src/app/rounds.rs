@@ -19,8 +19,9 @@ use super::pulse::Pulse;
 use super::rates::Rates;
 use super::roster::RosterFile;
 use crate::flows::deliver::{self, UnderWay};
+use crate::flows::digest::{self, Slots};
 use crate::flows::recount::Recount;
-use crate::flows::{Bot, collect, digest, enroll, notice, prompt, remind};
+use crate::flows::{Bot, collect, enroll, notice, prompt, remind};
 use crate::ports::Clock;
 
 /// While messages are under way, how often we look for others that have become due.
@@ -61,11 +62,12 @@ pub(super) fn start(
     beats.start(Beat::Calendars, move |now| collect_all(this.clone(), waker.clone(), now));
     let (this, waker) = (bot.clone(), beats.waker());
     let recount = Arc::new(Mutex::new(Recount::default()));
+    let slots = Arc::new(Slots::default());
     beats.start(Beat::Questions, move |now| {
-        let (bot, waker) = (this.clone(), waker.clone());
+        let (bot, waker, slots) = (this.clone(), waker.clone(), Arc::clone(&slots));
         let (recount, metrics) = (Arc::clone(&recount), Arc::clone(&metrics));
         async move {
-            let next = plan_all(&bot, waker, now).await?;
+            let next = plan_all(&bot, waker, &slots, now).await?;
             metrics.recounted(recount.lock().await.run(&bot, now).await?, now);
             Ok(next)
         }
@@ -133,11 +135,16 @@ async fn collect_all(bot: Bot, waker: Waker, now: Timestamp) -> anyhow::Result<O
 }
 
 /// Asks about what is due; says when something is due next.
-async fn plan_all(bot: &Bot, waker: Waker, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+async fn plan_all(
+    bot: &Bot,
+    waker: Waker,
+    slots: &Arc<Slots>,
+    now: Timestamp,
+) -> anyhow::Result<Option<Timestamp>> {
     let asked = prompt::run(bot, now).await?;
     waker.deliver();
     remind::run(bot, now).await?;
-    digest::run(bot, now).await?;
+    digest::run(bot, slots, now).await?;
     notice::run(bot, now).await?;
     bot.store.transact_behind(move |tx| tx.forget_deliveries(now)).await?;
     waker.deliver();
@@ -185,7 +192,7 @@ impl Sender {
         }
         self.keep_rates().await?;
         sent?;
-        deliver::next_at(&self.bot).await
+        Ok(under_way.next_at(&self.bot))
     }
 
     async fn send_while_due(&self, under_way: &mut UnderWay) -> anyhow::Result<()> {

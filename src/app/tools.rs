@@ -3,18 +3,21 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::SystemClock;
 use super::operator::operator;
 use crate::config::Config;
 use crate::domain::audit::{Action, Entry};
 use crate::domain::roster::{self, RosterEntry};
 use crate::flows::explain::{self, Known, Subject};
 use crate::flows::{Rules, digest};
+use crate::ports::Clock;
 use crate::store::{self, Store, schema};
 
 /// How many meetings a look at a calendar shows.
@@ -35,7 +38,8 @@ pub async fn explain(
     let subject = subject(config, rep)?;
     let date = date.unwrap_or_else(|| now.to_zoned(subject.zone.clone()).date());
     let rules: Rules = super::rules(config);
-    let day = explain::day(&super::calendar(config)?, &rules, &subject, date)
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let day = explain::day(&super::calendar(config, &clock)?, &rules, &subject, date)
         .await
         .with_context(|| format!("read the calendar of {rep}"))?;
     match form {
@@ -73,7 +77,8 @@ pub async fn check_calendar(
     let mut subject = subject(config, rep)?;
     // What was known before is no proof.
     subject.known.feeds.clear();
-    let calendar = super::calendar(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let calendar = super::calendar(config, &clock)?;
     let mut is_fine = true;
     let mut readable = Vec::new();
     for source in std::mem::take(&mut subject.sources) {

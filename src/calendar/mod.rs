@@ -5,7 +5,8 @@
 //! occurrences in a window. `zone` gives local times their meaning,
 //! `recurrence` works rules out. A broken event costs itself only; it is counted in a warning
 //! that holds no title and no address. `kept` is what stays of a calendar whose provider works series
-//! out itself.
+//! out itself; [`google`] is one of those.
+//! [`google`] is a folder of its own.
 
 mod address;
 mod details;
@@ -14,6 +15,7 @@ mod event;
 mod fetch;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod google;
 pub mod guard;
 pub mod ics;
 mod kept;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::CalendarSettings;
 use super::fetch::failed;
+use super::google::events::GoogleCalendar;
 use super::ics::IcsCalendar;
 use crate::domain::roster::source::Provider;
 use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
@@ -12,20 +13,28 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest};
 #[derive(Debug)]
 pub struct Calendars {
     ics: IcsCalendar,
+    google: Option<GoogleCalendar>,
 }
 
 impl Calendars {
     /// # Errors
     /// If an HTTP client cannot be set up.
     pub fn new(settings: &CalendarSettings) -> anyhow::Result<Self> {
-        Ok(Self { ics: IcsCalendar::new(settings)? })
+        Ok(Self { ics: IcsCalendar::new(settings)?, google: None })
+    }
+
+    /// The same with Google Calendar set up.
+    #[must_use]
+    pub fn with_google(self, google: GoogleCalendar) -> Self {
+        Self { google: Some(google), ..self }
     }
 
     /// Who answers for a source; `None` if that provider is not set up.
     fn of(&self, provider: Provider) -> Option<&dyn Calendar> {
         match provider {
             Provider::Ics => Some(&self.ics),
-            Provider::Google | Provider::Microsoft | Provider::CalDav => None,
+            Provider::Google => self.google.as_ref().map(|google| google as &dyn Calendar),
+            Provider::Microsoft | Provider::CalDav => None,
         }
     }
 }

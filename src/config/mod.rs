@@ -4,6 +4,7 @@
 //! Relative paths mean the working directory. Tokens are not part of this: see [`secrets`].
 
 mod document;
+pub mod google;
 pub mod secrets;
 pub mod supervisor;
 mod values;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 
 use self::document::Document;
+use self::google::GoogleConfig;
 use crate::domain::backup::Rotation;
 use crate::domain::debrief::{PromptRules, WorkingHours};
 use crate::domain::meeting::MeetingRules;
@@ -45,6 +47,8 @@ pub struct Config {
     pub digest_schedule: Schedule,
     pub meetings: MeetingRules,
     pub calendar: CalendarConfig,
+    /// `None` if Google Calendar is not set up.
+    pub google: Option<GoogleConfig>,
     /// Where health and metrics are served; `None` if nowhere.
     pub http_listen: Option<SocketAddr>,
     pub backup: BackupConfig,
@@ -114,8 +118,15 @@ pub enum LogFormat {
 #[error("{0}")]
 pub struct ConfigError(String);
 
+impl ConfigError {
+    /// What a file that the configuration names was found to be like when it was used.
+    pub(crate) fn of_file(key: &str, what: &str) -> Self {
+        Self(format!("{key}: {what}"))
+    }
+}
+
 /// Every key there is. The example file holds all of them; anything else is refused.
-const KEYS: [&str; 39] = [
+const KEYS: [&str; 42] = [
     "slack.api_url",
     "slack.rate",
     "slack.mode",
@@ -143,6 +154,9 @@ const KEYS: [&str; 39] = [
     "calendar.allow_private",
     "calendar.allow_http",
     "calendar.allowed_hosts",
+    "google.key_file",
+    "google.api_url",
+    "google.token_url",
     "http.listen",
     "backup.folder",
     "backup.schedule",
@@ -202,6 +216,7 @@ impl Config {
                 allow_http: file.switch("calendar.allow_http")?,
                 allowed_hosts: file.list("calendar.allowed_hosts", &[], values::host)?,
             },
+            google: google::google(&file)?,
             http_listen: file.text("http.listen", "127.0.0.1:9464", values::listen)?,
             retention: retention(&file)?,
             log: LogConfig {

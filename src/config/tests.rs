@@ -91,13 +91,13 @@ fn f43_unknown_names_suggest_the_known() {
         (
             "name = \"x\"",
             "1: name: unknown key; sections: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, http, backup, retention, log",
+             meetings, calendar, google, http, backup, retention, log",
         ),
         ("[promt]\ndelay = \"5m\"", "1: promt: unknown section; did you mean prompt?"),
         (
             "[users]",
             "1: users: unknown section; allowed: slack, store, roster, questions, prompt, digest, \
-             meetings, calendar, http, backup, retention, log",
+             meetings, calendar, google, http, backup, retention, log",
         ),
         ("log = \"info\"", "1: log: is a section; write [log] and its keys below"),
         ("[[log]]\nlevel = \"info\"", "1: log: is a section; write [log] and its keys below"),
@@ -230,6 +230,15 @@ fn impossible_values_say_what_to_write() {
             "2: slack.api_url: \"slack.com/api\" is not a web address; write https://slack.com/api",
         ),
         (
+            "[google]\napi_url = \"googleapis.com\"",
+            "2: google.api_url: \"googleapis.com\" is not a web address; write \
+             https://www.googleapis.com/calendar/v3",
+        ),
+        (
+            "[google]\nkey_file = \"\"",
+            "2: google.key_file: \"\" is empty; write the path of a file",
+        ),
+        (
             "[store]\nmissing = \"maybe\"",
             "2: store.missing: \"maybe\" is unknown; write \"create\" or \"refuse\"",
         ),
@@ -343,6 +352,16 @@ fn mistakes_in_the_questions_are_told_like_any_other() {
         told(&DEFAULT.replace("id = \"effort\"", "id = \"skill\"")).unwrap_err(),
         "Q: tap: id \"skill\" is used twice"
     );
+}
+
+#[test]
+fn google_is_set_up_by_naming_a_key() {
+    assert!(parsed(LEAST).google.is_none());
+    let text = "google = { key_file = \"k.json\", token_url = \"http://localhost:1/token/\" }";
+    let google = parsed(&format!("{text}\n{LEAST}")).google.unwrap();
+    assert_eq!(google.key_file, Path::new("k.json"));
+    assert_eq!(google.api_url, "https://www.googleapis.com/calendar/v3");
+    assert_eq!(google.token_url, "http://localhost:1/token");
 }
 
 #[test]

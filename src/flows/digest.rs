@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -14,6 +14,7 @@ use super::{Bot, Rules, words};
 use crate::domain::audit::{Action, Actor, Entry};
 use crate::domain::digest::{self, Digest, ENDINGS, Week, WeekDebrief};
 use crate::domain::person::{Person, PersonId};
+use crate::domain::schedule::{Schedule, Slot as DueSlot};
 use crate::ports::outbound::{Card, Chart, DigestCard, DigestSection, Quote};
 use crate::store::Tx;
 use crate::store::answers::Slot;
@@ -23,19 +24,47 @@ use crate::store::outbox::{OutKind, OutRow};
 /// How many weeks the chart goes back.
 const WEEKS: i64 = 8;
 
+/// The latest slot of each zone, so that the schedule is not searched at every turn.
+#[derive(Debug, Default)]
+pub struct Slots(Mutex<Vec<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    zone: TimeZone,
+    latest: DueSlot,
+    /// From then on there is a later one.
+    until: Timestamp,
+}
+
+impl Slots {
+    /// As [`Schedule::latest`] of the one `schedule` that these are slots of.
+    fn latest(&self, schedule: &Schedule, now: Timestamp, zone: &TimeZone) -> Option<DueSlot> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back leaves the slot, too.
+        known.retain(|known| known.latest.at <= now && now < known.until);
+        if let Some(known) = known.iter().find(|known| known.zone == *zone) {
+            return Some(known.latest);
+        }
+        let latest = schedule.latest(now, zone)?;
+        let until = schedule.next(now, zone).map_or(Timestamp::MAX, |next| next.at);
+        known.push(Known { zone: zone.clone(), latest, until });
+        Some(latest)
+    }
+}
+
 /// Queues the digests that are owed.
 ///
 /// # Errors
 /// If the store fails.
-pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<()> {
-    let rules = Arc::clone(&bot.rules);
+pub async fn run(bot: &Bot, slots: &Arc<Slots>, now: Timestamp) -> anyhow::Result<()> {
+    let (rules, slots) = (Arc::clone(&bot.rules), Arc::clone(slots));
     let owed = bot
         .store
         .read(move |tx| {
             let installed = tx.installed_at()?;
             let mut owed = Vec::new();
             for manager in tx.managers()? {
-                let Some(slot) = rules.digest.latest(now, &manager.zone) else {
+                let Some(slot) = slots.latest(&rules.digest, now, &manager.zone) else {
                     continue;
                 };
                 if slot.at >= installed && !tx.has_digest(manager.id, slot.date)? {
@@ -333,4 +362,29 @@ fn chart_lines(chart: &Chart) -> Vec<String> {
         format!("- {label}: {counts}")
     };
     chart.categories.iter().enumerate().map(week).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remembered_slot_is_the_one_that_would_be_found() {
+        let zones = ["Europe/Berlin", "America/New_York", "Pacific/Auckland"];
+        let zones = zones.map(|zone| TimeZone::get(zone).unwrap());
+        for text in ["0 8 * * MON", "30 2 * * *", "0 0 1 * *"] {
+            let (schedule, slots) = (Schedule::parse(text).unwrap(), Slots::default());
+            let begin: Timestamp = "2026-03-20T00:00:00Z".parse().unwrap();
+            // Forwards through a change of the clocks, and now and then back.
+            for step in 0..900_i64 {
+                let minutes = if step % 7 == 6 { step * 20 - 3000 } else { step * 20 };
+                let now = begin + SignedDuration::from_mins(minutes);
+                for zone in &zones {
+                    let found = slots.latest(&schedule, now, zone);
+                    assert_eq!(found, schedule.latest(now, zone), "{text} at {now}");
+                }
+            }
+            assert!(slots.0.lock().unwrap().len() <= zones.len());
+        }
+    }
 }

@@ -253,16 +253,18 @@ impl fmt::Display for Explained {
             writeln!(f, "no meetings")?;
         }
         for meeting in &self.meetings {
-            meeting.write(f, &zone)?;
+            meeting.write(f, "", &zone)?;
         }
         Ok(())
     }
 }
 
 impl ExplainedMeeting {
-    fn write(&self, f: &mut fmt::Formatter<'_>, zone: &TimeZone) -> fmt::Result {
+    /// Two lines, the first of which begins with `day`.
+    fn write(&self, f: &mut fmt::Formatter<'_>, day: &str, zone: &TimeZone) -> fmt::Result {
         let title = if self.title.is_empty() { "(no title)" } else { &self.title };
-        write!(f, "{:11}  {title}\n             ", self.time)?;
+        let indent = " ".repeat(day.chars().count());
+        write!(f, "{day}{:11}  {title}\n{indent}             ", self.time)?;
         match (self.kind, &self.account, self.ask_at) {
             (Some(kind), Some(account), Some(at)) => {
                 let when = words::soon(at, self.end, zone);
@@ -287,8 +289,7 @@ impl fmt::Display for Coming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for meeting in self.meetings {
             let day = meeting.start.to_zoned(self.zone.clone()).strftime("%a %-d %b");
-            write!(f, "{day:10}  ")?;
-            meeting.write(f, self.zone)?;
+            meeting.write(f, &format!("{day:10}  "), self.zone)?;
         }
         Ok(())
     }

@@ -319,6 +319,7 @@ fn tapped(
         Control::Discard { pending } => {
             if tx.pending_text(*pending)?.is_some_and(|text| text.person == person.id) {
                 tx.discard_text(*pending)?;
+                write::ask_which(tx, person, now)?;
             }
             Ok(replaces(tap.reply_to.as_ref(), "OK, not saved."))
         }
@@ -387,6 +388,7 @@ fn tapped_debrief(
             };
             tap::wrote(tx, rules, debrief, &text.body, now)?;
             tx.claim_text(text.id, debrief.id)?;
+            write::ask_which(tx, person, now)?;
             let done = format!("Saved for {}.", debrief.account);
             return Ok(replaces(tap.reply_to.as_ref(), &done));
         }

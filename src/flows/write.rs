@@ -14,6 +14,8 @@ use crate::store::outbox::OutKind;
 
 /// The seq of a note that asks which meeting a kept text is about.
 pub(super) const WHICH: &str = "which";
+/// A question about a text that was left alone for so long does not keep the next one back.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
 /// Somebody who writes at random gets help at most this often, so that two bots cannot loop.
 const HELP_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 /// Of an older message we cannot tell any more whether it was delivered.
@@ -55,10 +57,24 @@ pub fn wrote(
         [] => help(tx, person, message, now),
         [only] => answer(tx, rules, person, only, message, text, now),
         _ => {
-            // "Which meeting is this about?"
-            let pending = tx.keep_text(person.id, text, message, now)?;
-            tx.enqueue(OutKind::Note, pending, WHICH, person.id, "", now)
+            tx.keep_text(person.id, text, message, now)?;
+            ask_which(tx, person, now)
         }
+    }
+}
+
+/// "Which meeting is this about?", about one text at a time: whoever writes ten lines gets one
+/// question, and the next when they have answered it.
+///
+/// # Errors
+/// If the store fails.
+pub(super) fn ask_which(tx: &Tx<'_>, person: &Person, now: Timestamp) -> anyhow::Result<()> {
+    if tx.is_being_asked(person.id, WHICH, now - PATIENCE)? {
+        return Ok(());
+    }
+    match tx.text_to_ask_about(person.id, WHICH)? {
+        Some(text) => tx.enqueue(OutKind::Note, text, WHICH, person.id, "", now),
+        None => Ok(()),
     }
 }
 

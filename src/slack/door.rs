@@ -29,7 +29,25 @@ pub struct Health {
     /// Sockets that ended, by reason.
     pub ended: BTreeMap<&'static str, u64>,
     /// Requests turned away because their signature did not hold.
-    pub forged: u64,
+    pub forged: Forged,
+}
+
+/// Requests whose signature did not hold, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Forged {
+    /// Without a signature, or with something else in its place.
+    pub unsigned: u64,
+    /// Signed by somebody else.
+    pub wrong: u64,
+    /// Signed by Slack, at another time.
+    pub out_of_time: u64,
+}
+
+impl Forged {
+    /// Every reason, and how often it was one.
+    pub fn by_reason(self) -> [(&'static str, u64); 3] {
+        [("unsigned", self.unsigned), ("wrong", self.wrong), ("out_of_time", self.out_of_time)]
+    }
 }
 
 impl Health {

@@ -5,8 +5,8 @@
 //! fails hears 401 and nothing else. All paths take all kinds, as what it is stands in the body.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{SlackMessenger, Token};
 use super::desk::{self, Desk, Handler, Kept};
-use super::door::Health;
+use super::door::{Forged, Health};
 use super::inbound::{self, Request, Us};
 use crate::ports::Clock;
 
@@ -57,7 +57,7 @@ struct Shared {
     keys: RwLock<Vec<hmac::Key>>,
     /// The signature's window is part of understanding a request.
     clock: Arc<dyn Clock>,
-    forged: AtomicU64,
+    forged: Mutex<Forged>,
     /// When we last complained about clocks that differ.
     complained_at: AtomicI64,
 }
@@ -99,7 +99,7 @@ impl Listener {
             desk: Desk::new(us, handler, desk::HANDLING),
             keys: RwLock::new(keys(secrets)?),
             clock,
-            forged: AtomicU64::new(0),
+            forged: Mutex::default(),
             complained_at: AtomicI64::new(0),
         });
         let router = Router::new()
@@ -132,7 +132,7 @@ impl Listener {
     }
 
     pub fn health(&self) -> Health {
-        Health { forged: self.shared.forged.load(Ordering::Relaxed), ..Health::default() }
+        Health { forged: *self.shared.forged(), ..Health::default() }
     }
 
     /// Takes no new connection, answers what was asked, and closes.
@@ -273,9 +273,23 @@ impl Shared {
         verify(&keys, signed_at, signature, body, self.clock.now())
     }
 
+    fn forged(&self) -> MutexGuard<'_, Forged> {
+        self.forged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, forgery: Forgery) {
+        let mut forged = self.forged();
+        let count = match forgery {
+            Forgery::Unsigned => &mut forged.unsigned,
+            Forgery::Wrong => &mut forged.wrong,
+            Forgery::OutOfTime(_) => &mut forged.out_of_time,
+        };
+        *count = count.saturating_add(1);
+    }
+
     /// Counted, and logged once a minute if it may be our own clock that is wrong.
     fn turn_away(&self, forgery: Forgery) {
-        self.forged.fetch_add(1, Ordering::Relaxed);
+        self.count(forgery);
         let Forgery::OutOfTime(seconds) = forgery else {
             tracing::debug!(?forgery, "a request was not Slack's");
             return;

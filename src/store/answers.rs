@@ -285,6 +285,39 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// The oldest text of a person that they were not asked about yet.
+    pub fn text_to_ask_about(&self, person: PersonId, seq: &str) -> anyhow::Result<Option<i64>> {
+        self.0
+            .prepare_cached(
+                "SELECT id FROM pending_text
+                 WHERE person_id = ?1 AND claimed_by IS NULL
+                   AND NOT EXISTS (SELECT 1 FROM outbox
+                     WHERE kind = 'note' AND subject = pending_text.id AND seq = ?2)
+                 ORDER BY id LIMIT 1",
+            )?
+            .query_row((person.0, seq), |row| row.get(0))
+            .optional()
+            .context("find a text to ask about")
+    }
+
+    /// Whether a person was asked about a text since then and has not said yet.
+    pub fn is_being_asked(
+        &self,
+        person: PersonId,
+        seq: &str,
+        since: Timestamp,
+    ) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM pending_text
+                   JOIN outbox ON kind = 'note' AND subject = pending_text.id AND seq = ?2
+                   WHERE pending_text.person_id = ?1 AND claimed_by IS NULL AND created_at > ?3
+                     AND state IN ('queued', 'sending', 'uncertain', 'sent'))",
+            )?
+            .query_row((person.0, seq, seconds(since)), |row| row.get(0))
+            .context("look for an open question about a text")
+    }
+
     /// When a person last wrote something that we could not place.
     pub fn last_note_at(&self, person: PersonId) -> anyhow::Result<Option<Timestamp>> {
         let at: Option<i64> = self

@@ -3,12 +3,14 @@
 //! Its rows are numbered without gaps and chained by [`Row::hash`]; triggers refuse every change.
 //! Writing looks at the last row only, so it costs the same however long the log is.
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, named_params, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, named_params, params};
 use serde::Serialize;
 
-use super::{Tx, moment, seconds};
+use super::{Tx, moment, schema, seconds};
 use crate::domain::audit::{Action, Actor, BEGINNING, Entry, Row};
 use crate::domain::person::PersonId;
 
@@ -46,6 +48,23 @@ pub enum Verification {
         row: i64,
         what: &'static str,
     },
+}
+
+/// How far a log goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub rows: i64,
+    /// The hash of the last row.
+    pub head: String,
+}
+
+/// How far the log of the store at `path` goes; `None` if that cannot be read. Changes nothing.
+pub(super) fn standing(path: &Path) -> Option<Standing> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    schema::settle(&connection).ok()?;
+    schema::expect_ours(&connection, path).ok()?;
+    let (rows, head) = Tx(&connection).audit_head().ok()?;
+    Some(Standing { rows, head })
 }
 
 /// Somebody else's look at a person's debriefs.
@@ -207,6 +226,7 @@ impl Tx<'_> {
         let mut rows = statement.query([])?;
         let (mut last, mut head) = (0, BEGINNING.to_owned());
         let mut found = noted.is_none_or(|noted| noted == head);
+        let mut replaced = None;
         while let Some(row) = rows.next().context("walk the audit log")? {
             let (row, previous, hash) = row_from(row)?;
             if row.id != last + 1 {
@@ -224,11 +244,19 @@ impl Tx<'_> {
             }
             head = hash;
             found |= noted == Some(head.as_str());
+            let is_restore = row.action == Action::Restore.as_str();
+            if is_restore && noted.is_some_and(|noted| row.scope.ends_with(noted)) {
+                replaced = Some(last);
+            }
         }
-        if found {
-            Ok(Verification::Whole { rows: last, head })
-        } else {
-            broken(last + 1, "the noted head is not in the log: its end was cut off or rewritten")
+        match replaced {
+            _ if found => Ok(Verification::Whole { rows: last, head }),
+            // Not whole: what led to that head is no longer in here.
+            Some(row) => broken(row, "the noted head is of the log that this restore replaced"),
+            None => broken(
+                last + 1,
+                "the noted head is not in the log: its end was cut off or rewritten",
+            ),
         }
     }
 

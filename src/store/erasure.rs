@@ -2,10 +2,9 @@
 //!
 //! What stays is a row without a name, a tombstone (a salted hash of the address) and audit rows
 //! with ids. The freed bytes are overwritten: `secure_delete` for tables, the option of the same
-//! name for the search index, then the file is written anew and the write-ahead log emptied, for
-//! pages that were split keep copies in their gaps. Each erasure is also a
-//! line of a file beside the store, written before the commit, so that an older backup put in the
-//! store's place is erased anew by [`replay`].
+//! name for the search index, then [`traces`] writes the file anew. Each erasure is also a line of a
+//! file beside the store, written before the commit, so that an older backup put in the store's
+//! place is erased anew by [`replay`].
 
 use std::path::Path;
 
@@ -13,7 +12,9 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, named_params, params};
 
-use super::sidecar::{self, Line};
+use super::sidecar::{self, Held, Line};
+use super::traces::{self, Progress};
+use super::trouble::Trouble;
 use super::{Tx, moment, peek, seconds, visit};
 use crate::domain::audit::{Action, Actor, Entry, tombstone};
 use crate::domain::person::{Person, PersonId};
@@ -107,7 +108,7 @@ impl Tx<'_> {
             .collect()
     }
 
-    /// Takes a person out. The caller writes the line beside the store before the commit.
+    /// Takes a person out. The line is to be beside the store before the commit.
     fn take_out(&self, person: &Person, actor: Actor, at: Timestamp) -> anyhow::Result<Line> {
         let stone = self.tombstone(&person.email)?;
         for (what, table, theirs) in ROWS {
@@ -199,14 +200,6 @@ impl Tx<'_> {
             .context("look for a tombstone")
     }
 
-    /// Whether no erasure left traces in the file.
-    fn is_clean(&self) -> anyhow::Result<bool> {
-        self.0
-            .prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM erasure_log WHERE is_clean = 0)")?
-            .query_row([], |row| row.get(0))
-            .context("look for traces")
-    }
-
     /// Hashing is for nothing where nobody was ever erased.
     fn knows_erasures(&self) -> anyhow::Result<bool> {
         self.0
@@ -286,24 +279,20 @@ impl Tx<'_> {
     }
 }
 
-/// Erases somebody now, while the bot runs or not. Says what went.
+/// Erases somebody now, while the bot runs or not. Says what went. Traces stay in the file until
+/// [`traces::clean`] has run.
 ///
 /// # Errors
 /// If nobody has that address, or the store or the file beside it cannot be written: then nobody
-/// was erased, unless the message says that it is finished at the next start.
+/// was erased, unless the message says that it may still be done.
 pub fn erase(path: &Path, email: &str, actor: Actor, now: Timestamp) -> anyhow::Result<Footprint> {
-    let gone = visit(path, |tx| {
+    with_line(path, |tx| {
         let Some(person) = tx.person_ever(email)? else {
             bail!("the store knows nobody of the address {email}");
         };
         let gone = tx.footprint(&person)?;
-        let line = tx.take_out(&person, actor, now)?;
-        // Before the commit: an older backup must never know more than this file.
-        sidecar::append(path, &line)?;
-        Ok(gone)
-    })?;
-    clean(path)?;
-    Ok(gone)
+        Ok((gone, Some(tx.take_out(&person, actor, now)?)))
+    })
 }
 
 /// Lets an erased address come back by the roster. Says whether it was erased.
@@ -311,42 +300,76 @@ pub fn erase(path: &Path, email: &str, actor: Actor, now: Timestamp) -> anyhow::
 /// # Errors
 /// If the store or the file beside it cannot be written.
 pub fn lift(path: &Path, email: &str, actor: Actor, now: Timestamp) -> anyhow::Result<bool> {
-    visit(path, |tx| {
+    with_line(path, |tx| {
         let stone = tx.tombstone(email)?;
         if !tx.lift(&stone, now)? {
-            return Ok(false);
+            return Ok((false, None));
         }
         tx.audit(&Entry::of(actor, Action::TombstoneLifted), now)?;
-        sidecar::append(path, &Line::lifted(stone, now))?;
-        Ok(true)
+        Ok((true, Some(Line::lifted(stone, now))))
     })
 }
 
-/// Erases anew whoever was erased from a store that this one, an older copy, has replaced. Says how
-/// many erasures and liftings were missing; does nothing where none is.
+/// One transaction, with its line on disk before the commit: an older backup must never know more
+/// than the file beside the store. If nothing was committed, the line goes again.
+fn with_line<T>(
+    path: &Path,
+    work: impl FnOnce(&Tx<'_>) -> anyhow::Result<(T, Option<Line>)>,
+) -> anyhow::Result<T> {
+    super::peek(path, |_| Ok(()))?;
+    let mut beside = Held::to_write(path)?;
+    let done = visit(path, |tx| {
+        let (done, line) = work(tx)?;
+        if let Some(line) = line {
+            beside.append(&line)?;
+        }
+        Ok(done)
+    });
+    done.map_err(|error| {
+        if beside.has_added() && Trouble::may_be_committed(&error) {
+            return error.context(
+                "nobody knows whether it was saved; if not, it is done by the running bot or at \
+                 the next start",
+            );
+        }
+        match beside.take_back() {
+            Ok(()) => error,
+            Err(other) => error.context(format!(
+                "not done yet, but it will be by the running bot or at the next start ({other:#})"
+            )),
+        }
+    })
+}
+
+/// Erases anew whoever was erased from a store that this one, an older copy, has replaced, and
+/// finishes what was cut off between its line and its commit. Says how many erasures and liftings
+/// were missing; does nothing where none is, and where no traces are left.
 ///
 /// # Errors
 /// If the store is not current (`debrief migrate` first), or it or the file beside it is unreadable.
 pub fn replay(path: &Path) -> anyhow::Result<u32> {
-    let lines = sidecar::read(path)?;
-    let missing = |tx: &Tx<'_>| -> anyhow::Result<Vec<Line>> {
-        let mut missing = Vec::new();
-        for line in &lines {
-            if !tx.has_done(line)? {
-                missing.push(line.clone());
-            }
-        }
-        Ok(missing)
+    let redone = repeat(path)?;
+    if let Err(error) = traces::clean(path, &Progress::default(), || false) {
+        // A bot that starts must not fail because another program, a replicating one say, reads the
+        // store. It tries again while it runs.
+        tracing::warn!(error = format!("{error:#}"), "traces of an erasure are left in the file");
+    }
+    Ok(redone)
+}
+
+/// The same without overwriting the traces.
+///
+/// # Errors
+/// As [`replay`].
+pub fn repeat(path: &Path) -> anyhow::Result<u32> {
+    let Some(mut beside) = Held::to_read(path)? else {
+        return Ok(0);
     };
-    let (missing, is_clean) = peek(path, |tx| Ok((missing(tx)?, tx.is_clean()?)))?;
-    if missing.is_empty() {
-        if !is_clean {
-            // Somebody was erased, and we were stopped before the traces were gone.
-            clean_or_say(path);
-        }
+    let lines = beside.lines()?;
+    if !peek(path, |tx| misses_any(tx, &lines))? {
         return Ok(0);
     }
-    let redone = visit(path, |tx| {
+    visit(path, |tx| {
         let mut redone = 0;
         // One after the other: a lifting belongs to the erasures before it.
         for line in &lines {
@@ -356,28 +379,23 @@ pub fn replay(path: &Path) -> anyhow::Result<u32> {
             }
         }
         Ok(redone)
-    })?;
-    clean_or_say(path);
-    Ok(redone)
-}
-
-/// A bot that starts must not fail because another program, a replicating one say, reads the store.
-fn clean_or_say(path: &Path) {
-    if let Err(error) = clean(path) {
-        tracing::warn!(error = format!("{error:#}"), "traces of an erasure are left in the file");
-    }
-}
-
-/// Overwrites what the erasure has freed. `secure_delete` does so for every row, but where pages of
-/// the file were split or merged earlier, copies of rows stay in the gaps: the file is written anew.
-/// The bot's own writing waits meanwhile; for a store of half a gigabyte that is some seconds.
-fn clean(path: &Path) -> anyhow::Result<()> {
-    super::write_anew(path).context(
-        "it is erased, but its traces in the file could not be overwritten yet; that is done when \
-         the bot is started the next time",
-    )?;
-    visit(path, |tx| {
-        let clean = "UPDATE erasure_log SET is_clean = 1 WHERE is_clean = 0";
-        tx.0.execute(clean, []).context("write the log of erasures").map(drop)
     })
+}
+
+/// Whether an erasure is still to be done, or has left traces.
+///
+/// # Errors
+/// As [`replay`].
+pub fn is_anything_left(path: &Path) -> anyhow::Result<bool> {
+    let lines = sidecar::glance(path)?;
+    Ok(peek(path, |tx| misses_any(tx, &lines))? || traces::are_left(path)?)
+}
+
+fn misses_any(tx: &Tx<'_>, lines: &[Line]) -> anyhow::Result<bool> {
+    for line in lines {
+        if !tx.has_done(line)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -34,6 +34,7 @@ pub mod schema;
 pub mod search;
 mod sidecar;
 pub mod sightings;
+pub mod traces;
 pub mod trouble;
 pub mod upkeep;
 mod wal;
@@ -271,6 +272,14 @@ impl Checking {
     }
 }
 
+/// Whether a bot could be started on the store at `path`, which is there.
+///
+/// # Errors
+/// Those of [`Store::open`], in the same words; and if the store is to be migrated first.
+pub fn expect_startable(path: &Path) -> anyhow::Result<()> {
+    schema::expect_startable(path)
+}
+
 /// What is looked at by commands that must not disturb a running bot.
 ///
 /// # Errors
@@ -301,22 +310,6 @@ pub fn visit<T>(path: &Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<T>) ->
 /// Whether a bot is running on the store.
 pub fn is_in_use(path: &Path) -> bool {
     place::is_held(path)
-}
-
-/// Writes the whole file anew, without gaps, and empties the write-ahead log.
-fn write_anew(path: &Path) -> anyhow::Result<()> {
-    let connection = open_to_write(path)?;
-    connection.execute_batch("VACUUM").context("write the store anew")?;
-    for _ in 0..3 {
-        // Waits for readers as long as for a lock.
-        let busy: bool = connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
-            .context("empty the write-ahead log")?;
-        if !busy {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("the write-ahead log of {} stays in use", path.display())
 }
 
 fn open_to_write(path: &Path) -> anyhow::Result<Connection> {

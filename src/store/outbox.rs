@@ -292,6 +292,20 @@ impl Tx<'_> {
             .context("find orphaned messages")
     }
 
+    /// Everything that waits in a backup may have been sent since it was made; nobody knows when.
+    pub fn doubt_all(&self, now: Timestamp) -> anyhow::Result<()> {
+        self.0
+            .execute(
+                "UPDATE outbox SET state = 'uncertain', lane = ?2, doubted_at = ?1,
+                    first_started_at = coalesce(first_started_at, created_at)
+                 WHERE state IN ('queued', 'sending', 'uncertain')
+                   AND kind NOT IN ('refresh', 'home')",
+                (seconds(now), ASIDE),
+            )
+            .context("doubt what was waiting")?;
+        Ok(())
+    }
+
     /// A bug on purpose: what a dead process was sending counts as not sent.
     #[cfg(feature = "seeded-bugs")]
     pub fn trust_orphans(&self, now: Timestamp) -> anyhow::Result<()> {

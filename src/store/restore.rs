@@ -12,8 +12,9 @@ use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use rusqlite::Connection;
 
+use super::audit::{self, Standing};
 use super::backup::{self, Findings};
-use super::{Store, checksum, place};
+use super::{Store, Tx, checksum, place};
 
 /// More than anybody asks in the life of a backup.
 const AHEAD: i64 = 1_000_000;
@@ -28,11 +29,16 @@ pub struct Restored {
     pub erased: u32,
     /// Where the store lies that was there before.
     pub aside: Option<PathBuf>,
+    /// How far its audit log went, if it could be read.
+    pub replaced: Option<Standing>,
+    /// How far the backup's log goes.
+    pub log: Standing,
 }
 
 /// Puts the backup at `from` in the place of the store at `path`. `replay` is given the new store
 /// before anybody uses it, and erases again whoever was erased after the backup was made; it says
-/// how many that were.
+/// how many that were. It is also told how far the audit log goes that is replaced, to note that in
+/// the new one.
 ///
 /// # Errors
 /// If a bot runs on the store, or if the backup is damaged, not ours or from a newer version. The
@@ -41,7 +47,7 @@ pub fn run(
     path: &Path,
     from: &Path,
     now: Timestamp,
-    replay: impl FnOnce(&Path) -> anyhow::Result<u32>,
+    replay: impl FnOnce(&Path, Option<&Standing>) -> anyhow::Result<u32>,
 ) -> anyhow::Result<Restored> {
     let _held = place::hold(path, now)?;
     ensure!(
@@ -54,17 +60,20 @@ pub fn run(
     remove_remains_of_the_dead(path)?;
     backup::make_private_folder(&workshop)?;
     let new = workshop.join(path.file_name().context("store.path names no file")?);
-    let moved = prepare(path, from, &new, now, replay).and_then(|erased| {
+    let replaced = path.exists().then(|| audit::standing(path)).flatten();
+    let replay = |new: &Path| replay(new, replaced.as_ref());
+    let moved = prepare(path, from, &new, now, replay).and_then(|(log, erased)| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let like = if path.exists() { path } else { folder.unwrap_or(Path::new(".")) };
         backup::belongs_with(&new, like);
         let aside = put_aside(path, now)?;
         fs::rename(&new, path).context("put the restored store in its place")?;
         place::sync_folder(path)?;
-        Ok(Restored { findings, erased, aside })
+        Ok((log, erased, aside))
     });
     remove_remains_of_the_dead(path)?;
-    moved
+    let (log, erased, aside) = moved?;
+    Ok(Restored { findings, erased, aside, replaced, log })
 }
 
 /// Removes what a killed restore of the store at `path` left. Only for whoever holds that store.
@@ -112,19 +121,20 @@ fn workshop(path: &Path) -> PathBuf {
     backup::beside(path, "restoring")
 }
 
-/// Makes the new store complete. Says how many erasures it had missed.
+/// Makes the new store complete. Says how far its audit log went and how many erasures it had missed.
 fn prepare(
     path: &Path,
     from: &Path,
     new: &Path,
     now: Timestamp,
     replay: impl FnOnce(&Path) -> anyhow::Result<u32>,
-) -> anyhow::Result<u32> {
+) -> anyhow::Result<(Standing, u32)> {
     backup::copy_at_rest(from, new)?;
     // Brings it up to date.
     Store::open(new, now)?.close();
+    let log = audit::standing(new).context("read the audit log of the backup")?;
     let connection = Connection::open(new).context("open the restored store")?;
-    settle(&connection)?;
+    settle(&connection, now)?;
     connection.close().map_err(|(_, error)| error).context("close the restored store")?;
     // Erasures are noted beside the store; the new one must find them beside itself.
     let noted = backup::beside(path, "erasures");
@@ -134,12 +144,12 @@ fn prepare(
     }
     let erased = replay(new).context("repeat erasures")?;
     fold(new)?;
-    Ok(erased)
+    Ok((log, erased))
 }
 
 /// Messages in Slack are younger than the restored store. Their ids must not come to mean something
 /// else, and what was waiting to be sent may have been sent since.
-fn settle(connection: &Connection) -> anyhow::Result<()> {
+fn settle(connection: &Connection, now: Timestamp) -> anyhow::Result<()> {
     connection
         .execute(
             "UPDATE installation SET id_floor = ?1 + max(id_floor,
@@ -148,15 +158,7 @@ fn settle(connection: &Connection) -> anyhow::Result<()> {
             [AHEAD],
         )
         .context("leave ids free")?;
-    connection
-        .execute(
-            "UPDATE outbox SET state = 'uncertain',
-                first_started_at = coalesce(first_started_at, created_at)
-             WHERE state IN ('queued', 'sending') AND kind NOT IN ('refresh', 'home')",
-            [],
-        )
-        .context("doubt what was waiting")?;
-    Ok(())
+    Tx(connection).doubt_all(now)
 }
 
 /// Everything into one file, on disk.

@@ -15,7 +15,7 @@ use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::place::{LastStop, Place, beside, size, sync_folder};
+use super::place::{self, LastStop, Place, beside, size, sync_folder};
 use super::rescue::{self, CHECKED_UP_TO};
 use super::trouble::{Trouble, Unusable};
 use super::{Tx, wal};
@@ -64,12 +64,36 @@ pub(super) fn open(place: &Place, now: Timestamp) -> anyhow::Result<Connection> 
     }
     let mut connection =
         Connection::open(path).with_context(|| format!("open the store {}", path.display()))?;
-    prepare(&mut connection, place, now).map_err(|error| match Trouble::within(&error) {
-        Some(Trouble::Damage) => damaged(path, &format!("{error:#}")).into(),
-        _ => error,
-    })?;
+    prepare(&mut connection, place, now).map_err(|error| blame(path, error))?;
     place.expect_from_now_on(now)?;
     Ok(connection)
+}
+
+/// Refuses, in the same words, what [`open`] would refuse, and changes nothing. While a bot runs,
+/// its log is being written and says nothing about damage.
+pub(super) fn expect_startable(path: &Path) -> anyhow::Result<()> {
+    if !place::is_held(path) && wal::is_damaged(&beside(path, "-wal"))? {
+        return Err(damaged(path, "its write-ahead log has lost saved answers").into());
+    }
+    let look = || {
+        let connection = super::readers::connect(path)?;
+        expect_current(&connection, path)?;
+        if size(path) < ALWAYS_CHECKED
+            && let Err(found) = check(&connection)
+        {
+            return Err(damaged(path, &found).into());
+        }
+        expect_schema(&super::readers::connect(path)?, path, &MIGRATIONS)
+    };
+    look().map_err(|error| blame(path, error))
+}
+
+/// What SQLite calls damage, with the remedy.
+fn blame(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    match Trouble::within(&error) {
+        Some(Trouble::Damage) => damaged(path, &format!("{error:#}")).into(),
+        _ => error,
+    }
 }
 
 /// Whether a store that was just opened is still to be checked, while it is in use.

@@ -62,6 +62,14 @@ impl Trouble {
         error.sqlite_error().is_some_and(|failure| failure.extended_code == SQLITE_IOERR_WRITE)
     }
 
+    /// Whether a transaction that ended with `error` may be on disk all the same: after a failed
+    /// flush nobody knows.
+    pub(super) fn may_be_committed(error: &anyhow::Error) -> bool {
+        let mut causes = error.chain().filter_map(|cause| cause.downcast_ref());
+        causes
+            .any(|cause| Self::of(cause).is_some_and(Self::is_final) && !Self::is_unwritten(cause))
+    }
+
     pub(super) fn is_final(self) -> bool {
         matches!(self, Self::Disk | Self::Damage)
     }

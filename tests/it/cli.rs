@@ -24,10 +24,26 @@ fn said(output: &Output, world: &World) -> String {
     text.replace(&world.playground.api_url(), "API")
 }
 
-/// Runs a command beside the world's own configuration, while the world's server goes on.
-pub(crate) async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+/// The program with so many KiB of memory for data, beside the world's own configuration.
+pub(crate) fn with_little_memory(world: &World, kib: u32, arguments: &str) -> Output {
+    configure(world);
+    Command::new("sh")
+        .arg("-c")
+        .arg(format!("ulimit -d {kib} && exec \"$0\" {arguments}"))
+        .arg(env!("CARGO_BIN_EXE_debrief"))
+        .current_dir(world.folder.path())
+        .output()
+        .unwrap()
+}
+
+fn configure(world: &World) {
     std::fs::create_dir_all(world.path("config")).unwrap();
     std::fs::write(world.path("config/debrief.toml"), world.config_text()).unwrap();
+}
+
+/// Runs a command beside the world's own configuration, while the world's server goes on.
+pub(crate) async fn beside(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    configure(world);
     let folder = world.folder.path().to_owned();
     let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
     let tokens = [
@@ -88,6 +104,44 @@ async fn check_says_of_each_part_how_it_is() {
     assert!(text.contains("WRONG calendar  tom@own.example: not an iCalendar file"), "{text}");
     assert_eq!(text.lines().filter(|line| line.contains(" digest ")).count(), 1, "{text}");
     assert_eq!(code, Some(1));
+}
+
+#[tokio::test]
+async fn check_refuses_a_store_that_a_start_would_refuse_in_the_same_words() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    let (_, text) = beside(&world, &["check"]).await;
+    assert!(text.contains("ok    store     "), "{text}");
+    world.stop().await;
+    let store = world.path("debrief.db");
+    let sound = std::fs::read(&store).unwrap();
+    let damages = [
+        ("index outbox_next is missing", "DROP INDEX outbox_next"),
+        ("table notes is not ours", "CREATE TABLE notes (text TEXT)"),
+        ("was changed", "ALTER TABLE dead_letter ADD COLUMN note TEXT"),
+        ("is damaged (", "a page"),
+        ("is damaged (", "everything"),
+    ];
+    for (what, deed) in damages {
+        let mut bytes = sound.clone();
+        match deed {
+            "a page" => bytes[5 * 4096..5 * 4096 + 64].fill(0xa5),
+            "everything" => bytes.fill(0xa5),
+            _ => {}
+        }
+        std::fs::write(&store, bytes).unwrap();
+        if what != "is damaged (" {
+            rusqlite::Connection::open(&store).unwrap().execute_batch(deed).unwrap();
+        }
+        let (code, text) = beside(&world, &["check"]).await;
+        assert_eq!(code, Some(1), "{text}");
+        let refused = debrief::store::Store::open(&store, crate::world::local("2026-03-11T10:00"));
+        let refused = format!("{:#}", refused.err().expect(what));
+        assert!(refused.contains(what), "{refused}");
+        let refused = refused.replace(&world.folder.path().display().to_string(), "…");
+        let line = text.lines().find(|line| line.starts_with("WRONG store "));
+        assert_eq!(line, Some(format!("WRONG store     {refused}").as_str()), "{text}");
+    }
 }
 
 #[tokio::test]

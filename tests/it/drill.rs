@@ -120,6 +120,98 @@ async fn what_waited_in_the_backup_and_was_sent_since_is_not_sent_twice() {
 }
 
 #[tokio::test]
+async fn what_waited_in_the_backup_waits_aside_and_is_doubted_from_the_restore_on() {
+    let mut world = World::new(&[acme()]).await;
+    world.turn_to("2026-03-10T14:40").await;
+    world.playground.fault("chat.postMessage", Fault::RateLimited(60));
+    world.turn_to("2026-03-10T14:50").await;
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    world.stop().await;
+    let copy = Connection::open(world.path("copy.db")).unwrap();
+    // Besides the one that was queued: one that was in doubt already, and edits, which do no harm twice.
+    copy.execute_batch(
+        "INSERT INTO outbox (delivery_key, kind, subject, seq, person_id, state, created_at,
+             not_before, lane, doubted_at)
+         VALUES ('k1', 'reminder', 1, '1', 1, 'uncertain', 1773150000, 1773150000, 2, 1773150000),
+             ('k2', 'refresh', 1, '1', 1, 'queued', 1773150000, 1773150000, 10, NULL)",
+    )
+    .unwrap();
+    copy.close().unwrap();
+    std::fs::remove_file(world.path("copy.db.sha256")).unwrap();
+    let now = local("2026-03-12T10:00");
+    let (store, copy) = (world.path("debrief.db"), world.path("copy.db"));
+    restore::run(&store, &copy, now, |_, _| Ok(0)).unwrap();
+    let restored = Connection::open(&store).unwrap();
+    let mut statement = restored
+        .prepare(
+            "SELECT kind || ' ' || state || ' ' || lane || ' ' || coalesce(doubted_at, '-')
+             FROM outbox WHERE state IN ('queued', 'uncertain', 'sending') ORDER BY kind",
+        )
+        .unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let rows: Vec<String> =
+        rows.map(Result::unwrap).filter(|row| !row.starts_with("home")).collect();
+    let at = now.as_second();
+    assert_eq!(
+        rows,
+        [
+            format!("prompt uncertain 30 {at}"),
+            "refresh queued 10 -".to_owned(),
+            format!("reminder uncertain 30 {at}")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_log_of_a_replaced_store_is_not_lost_in_silence() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
+    beside(&world, &["backup", "--to", "copy.db"]).await;
+    let (_, kept) = beside(&world, &["audit", "verify"]).await;
+    // He looks after the backup was made.
+    world.command(LEO, "/debrief history @maya").await;
+    let (_, said) = beside(&world, &["audit", "verify"]).await;
+    let rows = |said: &str| said.split_whitespace().nth(1).unwrap().parse::<i64>().unwrap();
+    let head = |said: &str| said.trim().rsplit(' ').next().unwrap().to_owned();
+    let (lost, kept, noted) = (rows(&said), rows(&kept), head(&said));
+    assert!(lost > kept);
+    world.stop().await;
+
+    let (code, said) = beside(&world, &["restore", "copy.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let told = format!(
+        "the audit log that was there before had {lost} rows, head {noted}: the restored one has \
+         the {kept} of the backup; keep the store that was there\n\
+         the store that was there before is …/debrief.db.before-restore-20"
+    );
+    assert!(said.contains(&told), "{said}");
+    let (code, log) = beside(&world, &["audit", "export"]).await;
+    assert_eq!(code, Some(0), "{log}");
+    let row = log.lines().find(|line| line.contains("\"action\":\"restore\"")).unwrap();
+    let scope = format!("\"scope\":\"replaced rows {lost} head {noted}\"");
+    assert!(row.contains(&scope), "{row}");
+    // Whoever has noted that head is told why it is not there any more.
+    let (code, said) = beside(&world, &["audit", "verify", "--expect-head", &noted]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is of the log that this restore replaced"), "{said}");
+
+    // With nothing in between nothing is lost.
+    beside(&world, &["backup", "--to", "again.db"]).await;
+    // Two within a second would have one name.
+    let aside = world.path("aside");
+    std::fs::create_dir(&aside).unwrap();
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.display().to_string().contains(".before-restore-") {
+            std::fs::rename(&path, aside.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let (code, said) = beside(&world, &["restore", "again.db"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(": all of them are in the restored one\n"), "{said}");
+}
+
+#[tokio::test]
 async fn a_backup_is_looked_over_without_being_touched() {
     let mut world = World::new(&[]).await;
     world.answered(MAYA, "Birk", "No", "Bring the numbers").await;
@@ -221,12 +313,13 @@ async fn erasures_are_repeated_before_anybody_can_use_the_restored_store() {
     let before = std::fs::read(&store).unwrap();
     let now = local("2026-03-10T15:00");
 
-    let failed = restore::run(&store, &copy, now, |_| anyhow::bail!("cannot erase")).unwrap_err();
+    let failed =
+        restore::run(&store, &copy, now, |_, _| anyhow::bail!("cannot erase")).unwrap_err();
     assert_eq!(format!("{failed:#}"), "repeat erasures: cannot erase");
     assert!(std::fs::read(&store).unwrap() == before, "the old store is still there, untouched");
     assert!(!world.path("debrief.db.restoring").exists());
 
-    let done = restore::run(&store, &copy, now, |new| {
+    let done = restore::run(&store, &copy, now, |new, _| {
         assert!(new != store && std::fs::read(&store).unwrap() == before);
         let noted = std::fs::read_to_string(format!("{}.erasures", new.display())).unwrap();
         assert_eq!(noted, "{\"person\":1}\n");

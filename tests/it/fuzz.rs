@@ -74,5 +74,5 @@ macro_rules! properties {
 properties! {
     ics_parse rrule_expand slack_view_submission slack_block_actions slack_event
     slash_command_form mrkdwn_render fts_query_build config_toml roster_csv time_expr history_query
-    signature_verify csv_cell
+    signature_verify csv_cell google_events
 }

@@ -186,9 +186,14 @@ fn slack(parts: &Parts) -> Vec<Figure> {
             "signature_failures",
             "Requests turned away because Slack did not sign them",
             "reason",
-            [("refused", number(health.forged))],
+            health.forged.by_reason().map(|(reason, count)| (reason, number(count))),
         ),
     ];
+    figures.push(Figure::counter(
+        "duplicates_removed",
+        "Messages that stood twice in a conversation, and of which one was removed",
+        number(parts.messenger.doubles()),
+    ));
     figures.extend(calls(&parts.messenger.figures()));
     figures
 }

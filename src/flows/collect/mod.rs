@@ -49,7 +49,9 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     let mut reading = tokio::task::JoinSet::new();
     let mut failing = 0;
     loop {
-        while let Some(next) = next(&mut waiting, failing) {
+        while reading.len() < AT_ONCE
+            && let Some(next) = next(&mut waiting, failing)
+        {
             failing += usize::from(next.is_failing);
             let bot = bot.clone();
             reading.spawn(async move { (next.is_failing, refresh(&bot, next, now).await) });

@@ -34,6 +34,8 @@ struct State {
 struct Refusal {
     code: String,
     again_at: Timestamp,
+    /// A row is trying; until it knows, no other does.
+    is_tried: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,16 @@ impl Circuit {
     pub(super) fn sends(&self, rows: usize, now: Timestamp) {
         if let Some(refusal) = self.state().refusal.as_mut().filter(|_| rows > 0) {
             refusal.again_at = now + REFUSED_WAIT;
+            refusal.is_tried = true;
+        }
+    }
+
+    /// A row was settled without asking Slack anything: if it was to try, the next one may.
+    pub(super) fn asked_nothing(&self, now: Timestamp) {
+        let mut state = self.state();
+        if let Some(refusal) = state.refusal.as_mut().filter(|refusal| refusal.is_tried) {
+            refusal.again_at = now;
+            refusal.is_tried = false;
         }
     }
 
@@ -113,7 +125,7 @@ impl Circuit {
             );
         }
         let again_at = now + REFUSED_WAIT;
-        state.refusal = Some(Refusal { code: code.to_owned(), again_at });
+        state.refusal = Some(Refusal { code: code.to_owned(), again_at, is_tried: false });
     }
 
     /// A new message was met with silence.
@@ -165,6 +177,20 @@ mod tests {
         assert_eq!(circuit.room(Queue::Edits, 0, 4, at(60)), 0, "one try is under way");
         circuit.went(Queue::Posts);
         assert_eq!((circuit.room(Queue::Edits, 0, 4, at(61)), circuit.refusal()), (4, None));
+    }
+
+    #[test]
+    fn f15_a_row_that_asks_slack_nothing_uses_up_no_try() {
+        let circuit = Circuit::default();
+        circuit.refused("invalid_auth", at(0));
+        circuit.asked_nothing(at(1));
+        assert_eq!(circuit.room(Queue::Posts, 0, 32, at(2)), 0, "it was not trying");
+        circuit.sends(1, at(60));
+        circuit.asked_nothing(at(60));
+        assert_eq!(circuit.room(Queue::Posts, 0, 32, at(60)), 1);
+        circuit.sends(1, at(60));
+        circuit.refused("invalid_auth", at(61));
+        assert_eq!(circuit.room(Queue::Posts, 0, 32, at(120)), 0, "this one asked");
     }
 
     #[test]

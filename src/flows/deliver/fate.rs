@@ -169,6 +169,9 @@ pub(super) async fn was_not_sent(
     if let Some(error) = unsent.error() {
         tracing::warn!(row.id, kind = ?row.kind, %error, "not sent");
     }
+    if matches!(unsent, Unsent::Aside) {
+        bot.circuit.asked_nothing(began);
+    }
     tell_circuit(bot, queue, &row, &unsent, ended);
     if unsent.is_final() {
         count(bot, row.kind, |fates| fates.failed.add(1));

@@ -62,39 +62,26 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     Ok(count)
 }
 
-/// When there is something to send next.
-///
-/// # Errors
-/// If the store fails.
-pub async fn next_at(bot: &Bot) -> anyhow::Result<Option<Timestamp>> {
-    let open = |(queue, at): (Queue, Timestamp)| {
-        bot.circuit.closed_until(queue).map_or(at, |until| until.max(at))
-    };
-    Ok(next_of_each(bot).await?.into_iter().map(open).min())
-}
-
-async fn next_of_each(bot: &Bot) -> anyhow::Result<Vec<(Queue, Timestamp)>> {
-    bot.store
-        .read(|tx| {
-            let mut next = Vec::new();
-            for queue in Queue::ALL {
-                next.extend(tx.next_delivery_at(queue)?.map(|at| (queue, at)));
-            }
-            Ok(next)
-        })
-        .await
-}
-
 /// Rows that are being sent. Dropped, they are cut short and looked up later.
 #[derive(Default)]
 pub struct UnderWay {
     sending: JoinSet<(Queue, anyhow::Result<()>)>,
     queues: Vec<Queue>,
+    /// What was due when, at the last look.
+    next: Vec<(Queue, Timestamp)>,
 }
 
 impl UnderWay {
     pub fn is_empty(&self) -> bool {
         self.sending.is_empty()
+    }
+
+    /// When there is something to send next, as of the last [`UnderWay::fill`], which began nothing.
+    pub fn next_at(&self, bot: &Bot) -> Option<Timestamp> {
+        let open = |&(queue, at): &(Queue, Timestamp)| {
+            bot.circuit.closed_until(queue).map_or(at, |until| until.max(at))
+        };
+        self.next.iter().map(open).min()
     }
 
     /// Begins to send what is due, as far as there is room. Says how many rows that is.
@@ -103,11 +90,11 @@ impl UnderWay {
     /// If the store fails.
     pub async fn fill(&mut self, bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
         let mut begun = 0;
-        let next = next_of_each(bot).await?;
+        self.next = next_of_each(bot).await?;
         for (queue, most) in SIDE_BY_SIDE {
             let busy = self.queues.iter().filter(|busy| **busy == queue).count();
             let room = bot.circuit.room(queue, busy, most, now);
-            if room == 0 || !next.iter().any(|(due, at)| *due == queue && *at <= now) {
+            if room == 0 || !self.next.iter().any(|(due, at)| *due == queue && *at <= now) {
                 continue;
             }
             let rows = bot.store.transact_behind(move |tx| tx.claim_due(queue, now, room)).await?;
@@ -140,6 +127,18 @@ impl UnderWay {
     }
 }
 
+async fn next_of_each(bot: &Bot) -> anyhow::Result<Vec<(Queue, Timestamp)>> {
+    bot.store
+        .read(|tx| {
+            let mut next = Vec::new();
+            for queue in Queue::ALL {
+                next.extend(tx.next_delivery_at(queue)?.map(|at| (queue, at)));
+            }
+            Ok(next)
+        })
+        .await
+}
+
 /// A row that was handled, whatever became of it, is a sign of life.
 async fn handle(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     let done = send(bot, queue, row, now).await;
@@ -150,8 +149,12 @@ async fn handle(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow:
 async fn send(bot: &Bot, queue: Queue, row: OutRow, now: Timestamp) -> anyhow::Result<()> {
     let began = Instant::now();
     let Some((person, parcel, revision)) = pack::pack(bot, &row, now).await? else {
+        bot.circuit.asked_nothing(now);
         return fate::is_for_nobody(bot, row).await;
     };
+    if parcel.asks_nothing(&person) {
+        bot.circuit.asked_nothing(now);
+    }
     let sent = match parcel {
         Parcel::Drop => return fate::is_unwanted(bot, &row).await,
         Parcel::Expire => return fate::is_too_late(bot, row, now).await,

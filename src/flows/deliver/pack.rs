@@ -30,6 +30,17 @@ pub(super) enum Parcel {
     Drop,
 }
 
+impl Parcel {
+    /// Whether it is settled without a call to Slack.
+    pub(super) fn asks_nothing(&self, person: &Person) -> bool {
+        match self {
+            Self::Wait(_) | Self::Expire | Self::Drop => true,
+            Self::Home(_) => person.chat_id.is_none(),
+            Self::Post(..) | Self::Digest(..) | Self::Edit(..) => false,
+        }
+    }
+}
+
 /// Whether a message of unknown fate is worth sending a second time, until when, and from when on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {

@@ -9,7 +9,7 @@ mod send;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -68,6 +68,8 @@ pub struct SlackMessenger {
     /// The look of a digest that the workspace last took.
     rung: AtomicUsize,
     warned_of_dnd: AtomicBool,
+    /// Copies of messages that were found.
+    doubles: AtomicU64,
     replies: ReplyPlaces,
 }
 
@@ -99,8 +101,14 @@ impl SlackMessenger {
             me: OnceLock::new(),
             rung: AtomicUsize::new(0),
             warned_of_dnd: AtomicBool::new(false),
+            doubles: AtomicU64::new(0),
             replies: ReplyPlaces::of(&api_url),
         })
+    }
+
+    /// How many copies of messages were found where one should have stood.
+    pub fn doubles(&self) -> u64 {
+        self.doubles.load(Ordering::Relaxed)
     }
 
     /// How calling Slack goes.
@@ -177,6 +185,11 @@ impl Messenger for SlackMessenger {
     ) -> Result<Option<MessageRef>, SendError> {
         let mut found = self.matches(channel, key, since).await?.into_iter();
         let kept = found.next();
+        let copies = found.len();
+        if copies > 0 {
+            self.doubles.fetch_add(copies as u64, Ordering::Relaxed);
+            tracing::warn!(copies, "a message stood more than once; removing the later ones");
+        }
         for ts in found {
             let call = Call::to(channel, "chat.delete");
             let body = json!({"channel": channel, "ts": ts});

@@ -23,7 +23,7 @@ use tokio_util::task::TaskTracker;
 use super::api::Api;
 use super::client::SlackMessenger;
 use super::desk::{self, Desk, Handler};
-use super::door::Health;
+use super::door::{Forged, Health};
 use super::inbound::Us;
 
 /// Two, so that one is there while the other is renewed. Slack delivers to either.
@@ -76,7 +76,7 @@ impl Socket {
             since_hello: since(seen.hello),
             refused: self.shared.refused.borrow().clone(),
             ended: seen.ended.clone(),
-            forged: 0,
+            forged: Forged::default(),
         }
     }
 

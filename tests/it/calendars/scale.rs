@@ -22,6 +22,7 @@ const EVERY: SignedDuration = SignedDuration::from_secs(100);
 #[derive(Default)]
 struct Provider {
     asked: Mutex<HashMap<String, Asked>>,
+    all: Mutex<Asked>,
     hanging: Vec<String>,
     let_go: Notify,
 }
@@ -48,6 +49,9 @@ impl Calendar for Provider {
             asked.times += 1;
             asked.now += 1;
             asked.most_at_once = asked.most_at_once.max(asked.now);
+            let mut all = self.all.lock().unwrap();
+            all.now += 1;
+            all.most_at_once = all.most_at_once.max(all.now);
         }
         let hangs = self.hanging.contains(&request.email);
         if hangs {
@@ -56,6 +60,7 @@ impl Calendar for Provider {
             tokio::task::yield_now().await;
         }
         self.asked.lock().unwrap().get_mut(&request.email).unwrap().now -= 1;
+        self.all.lock().unwrap().now -= 1;
         if hangs {
             let reason = "the server did not answer in time".to_owned();
             return Err(CalendarError { reason, retry_after: None, trouble: Trouble::Passing });
@@ -111,6 +116,7 @@ async fn thousands_of_calendars_are_read_evenly_from_the_second_time_on() {
     seconds(&bot, &provider, &mut now, 100).await;
     let even = seconds(&bot, &provider, &mut now, 100).await;
     assert_eq!(even.iter().sum::<usize>(), PEOPLE, "each once in an interval");
+    assert!(provider.all.lock().unwrap().most_at_once <= 64, "in bounded memory");
     assert!(even.iter().all(|read| (28..=32).contains(read)), "thirty a second: {even:?}");
 }
 

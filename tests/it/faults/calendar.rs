@@ -58,7 +58,7 @@ async fn f23_an_instance_cancelled_before_we_asked_is_not_asked_about() {
 }
 
 #[tokio::test]
-async fn f23_what_is_cancelled_or_moved_after_we_asked_closes_and_makes_no_second_message() {
+async fn f23_what_is_cancelled_after_we_asked_closes_and_makes_no_second_message() {
     let series = weekly("FREQ=DAILY;COUNT=2");
     let world = World::new(std::slice::from_ref(&series)).await;
     world.turn_to("2026-03-10T14:50").await;
@@ -72,6 +72,33 @@ async fn f23_what_is_cancelled_or_moved_after_we_asked_closes_and_makes_no_secon
     let shown = world.conversation(MAYA);
     assert_eq!(shown.len(), 1);
     assert!(!shown[0].contains("How did it end?"), "{}", shown[0]);
+}
+
+#[tokio::test]
+async fn f23_what_is_moved_after_we_asked_is_asked_about_again_at_its_new_end() {
+    let world = World::new(&[acme()]).await;
+    world.turn_to("2026-03-10T14:50").await;
+    assert!(world.conversation(MAYA)[0].contains("How did it end?"));
+    let later = acme().replace("T140000", "T160000").replace("T144500", "T164500");
+    world.set_calendar("maya.ics", &[later]);
+    world.turn_to("2026-03-10T15:30").await;
+    let shown = world.conversation(MAYA);
+    assert_eq!(shown.len(), 1);
+    assert!(!shown[0].contains("How did it end?"), "the early question is closed: {}", shown[0]);
+    world.turn_to("2026-03-10T16:49").await;
+    assert_eq!(world.conversation(MAYA).len(), 1);
+    world.turn_to("2026-03-10T16:50").await;
+    let shown = world.conversation(MAYA);
+    assert_eq!(shown.iter().filter(|text| text.contains("How did it end?")).count(), 1);
+    world.press(MAYA, "No").await;
+    // What was answered stays answered, wherever the meeting goes.
+    let tomorrow = acme().replace("20260310", "20260311");
+    world.set_calendar("maya.ics", &[tomorrow]);
+    world.turn_to("2026-03-11T14:00").await;
+    world.turn_to("2026-03-11T15:30").await;
+    let shown = world.conversation(MAYA);
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert!(shown[1].contains("[✓ No]"), "{}", shown[1]);
 }
 
 #[tokio::test]

@@ -290,6 +290,20 @@ async fn f15_questions_that_waited_too_long_for_a_token_are_not_asked_any_more()
 }
 
 #[tokio::test]
+async fn f15_rows_with_nothing_to_send_do_not_wait_for_the_token() {
+    let config = "[prompt]\nremind_after = \"1h\"\nexpire_after = \"2h\"\n";
+    let world = about_to_ask_two(config).await;
+    world.playground.take_scope("chat:write");
+    world.turn_to("2026-03-10T14:50").await;
+    let tried = posts(&world);
+    world.turn_to("2026-03-10T16:55").await;
+    assert_eq!(stored(&world, "SELECT count(*) FROM debrief WHERE state = 'expired'"), "2");
+    assert_eq!(stored(&world, "SELECT count(*) FROM outbox WHERE state = 'queued'"), "0");
+    assert_eq!(posts(&world), tried, "it took no call");
+    assert!(world.running().bot().circuit.refusal().is_some());
+}
+
+#[tokio::test]
 async fn f25_a_question_held_up_until_the_night_waits_for_the_morning() {
     let late = meeting("a", "Acme", "2026-03-10T17:00", "2026-03-10T17:50", "k@acme.example");
     let world = World::new(&[late]).await;

@@ -1,10 +1,12 @@
 //! Slack, the network or people misbehave while we listen.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use debrief::playground::deeds::Submitted;
 use debrief::playground::faults::Fault;
-use debrief::playground::plain;
+use debrief::playground::{Member, plain};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::cli::beside;
@@ -375,4 +377,50 @@ async fn f44_another_workspace_gets_nothing() {
     let refused = count(&world, "audit WHERE action = 'entry' AND result = 'refused'");
     assert!(refused > 0, "it is in the audit log");
     assert_eq!(count(&world, "audit WHERE action = 'history' AND result = 'done'"), 0);
+}
+
+#[tokio::test]
+async fn f17_what_many_people_wrote_during_a_long_gap_is_read_in_parts_and_counts_once() {
+    let others: Vec<Member> = (0..60)
+        .map(|number| Member {
+            id: format!("U0R{number}"),
+            name: format!("Rep {number}"),
+            email: format!("r{number}@own.example"),
+            zone: "Europe/Berlin".into(),
+            ..Member::default()
+        })
+        .collect();
+    let mut roster = "email,name,role,manager_email,calendar,zone\n".to_owned();
+    for member in &others {
+        writeln!(roster, "{},{},rep,,ics:{{maya}},", member.email, member.name).unwrap();
+    }
+    let ids: Vec<String> = others.iter().map(|member| member.id.clone()).collect();
+    let mut world = World::asleep_among(others, &[acme()], "").await;
+    world.write_roster(&roster);
+    world.start().await;
+    world.turn_to("2026-03-10T14:50").await;
+    for id in &ids {
+        assert_eq!(world.conversation(id).len(), 1, "{id}");
+    }
+    world.stop().await;
+    for id in &ids {
+        world.playground.say_unheard(id, &format!("Words of {id}"), None);
+    }
+    // Slack lets us read a part, then asks for patience; one conversation is gone for good.
+    world.playground.fault("conversations.history", Fault::Refused("channel_not_found".into()));
+    world.clock.advance(SignedDuration::from_mins(12));
+    world.start().await;
+    world.playground.fault("conversations.history", Fault::RateLimited(30));
+    for _ in 0..8 {
+        world.pass(SignedDuration::from_mins(1)).await;
+    }
+    let store = rusqlite::Connection::open(world.path("debrief.db")).unwrap();
+    let mut rows = store.prepare("SELECT body FROM answer WHERE slot = 'reflect'").unwrap();
+    let mut said: Vec<String> =
+        rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    said.sort();
+    let before = said.len();
+    said.dedup();
+    assert_eq!(said.len(), before, "each once");
+    assert_eq!(before, ids.len() - 1, "everybody's whom Slack lets us read");
 }

@@ -24,7 +24,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 /// Makes the store so large that a copy of it takes a while.
-fn swell(store: &Path) {
+pub(crate) fn swell(store: &Path) {
     let store = Connection::open(store).unwrap();
     store
         .execute_batch(

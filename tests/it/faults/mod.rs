@@ -4,5 +4,5 @@ mod burst;
 mod calendar;
 mod delivery;
 mod inbound;
-mod keeping;
+pub(crate) mod keeping;
 mod store;

@@ -190,6 +190,47 @@ pub(super) async fn with_two_open_questions_a_plain_message_is_asked_about() {
 }
 
 #[tokio::test]
+pub(super) async fn whoever_writes_many_lines_is_asked_about_one_after_another() {
+    let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
+    let world = World::new(&[acme(), birk]).await;
+    world.turn_to("2026-03-10T14:50").await;
+    world.turn_to("2026-03-10T15:35").await;
+    let before = world.conversation(MAYA).len();
+    for line in ["Ask for the date", "Bring Kim", "Talk less"] {
+        world.playground.say(MAYA, line);
+        world.settle().await;
+    }
+    let asked = |world: &World| world.conversation(MAYA).len() - before;
+    assert_eq!(asked(&world), 1, "one question, however many lines");
+    world.press(MAYA, "Acme 14:45").await;
+    assert_eq!(asked(&world), 2);
+    assert!(world.conversation(MAYA)[before + 1].contains("“Bring Kim”"));
+    world.press(MAYA, "None of them").await;
+    assert!(world.conversation(MAYA)[before + 2].contains("“Talk less”"));
+    world.press(MAYA, "Birk 15:30").await;
+    assert_eq!(asked(&world), 3, "each was asked about once");
+    let shown = world.conversation(MAYA);
+    assert!(shown[0].contains("“Ask for the date”"), "{}", shown[0]);
+    assert!(shown[1].contains("“Talk less”"), "{}", shown[1]);
+}
+
+#[tokio::test]
+pub(super) async fn a_question_about_a_text_that_is_left_alone_does_not_hold_the_next_one_for_ever()
+{
+    let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
+    let world = World::new(&[acme(), birk]).await;
+    world.turn_to("2026-03-10T14:50").await;
+    world.turn_to("2026-03-10T15:35").await;
+    world.playground.say(MAYA, "Ask for the date");
+    world.settle().await;
+    world.turn_to("2026-03-10T16:40").await;
+    let before = world.conversation(MAYA).len();
+    world.playground.say(MAYA, "Bring Kim");
+    world.settle().await;
+    assert!(world.conversation(MAYA)[before].contains("“Bring Kim”"));
+}
+
+#[tokio::test]
 pub(super) async fn a_lock_keeps_the_words_from_the_manager() {
     let world = World::asked_about_acme().await;
     world.playground.say(MAYA, "I talked too much");

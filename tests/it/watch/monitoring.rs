@@ -55,6 +55,16 @@ async fn every_alert_asks_for_metrics_that_are_there() {
     }
 }
 
+/// One long run is work, and must wake nobody.
+#[test]
+fn failing_loops_are_told_by_their_failures() {
+    let alerts = alerts();
+    let failing = alerts.iter().find(|alert| alert["alert"].as_str() == Some("DebriefJobFailing"));
+    let query = failing.unwrap()["expr"].as_str().unwrap();
+    assert_eq!(named(query).into_iter().collect::<Vec<_>>(), ["debrief_job_runs_total"]);
+    assert!(query.starts_with("increase(") && query.contains("result=\"failed\""), "{query}");
+}
+
 #[test]
 fn every_alert_has_its_entry_in_the_run_book() {
     let book = file("docs/runbook.md");

@@ -1,9 +1,11 @@
 //! Nobody waits for a table to be read from end to end, however much the store holds.
 
 use debrief::domain::debrief::DebriefId;
+use debrief::domain::latest::Said;
 use debrief::domain::person::PersonId;
 use debrief::domain::privacy::Viewer;
 use debrief::flows::{digest, home};
+use debrief::store::feeds::FeedId;
 use debrief::store::history::{HistoryFilter, HistoryScope};
 use debrief::store::outbox::Queue;
 use debrief::store::plans::plans;
@@ -84,11 +86,16 @@ fn a_history_is_found_and_not_searched_for() {
     }
 }
 
+fn said() -> Said {
+    let (start, end) = (now(), now());
+    Said { start, end, cancelled: false, sequence: None, news_at: now() }
+}
+
 #[test]
 fn what_waits_and_what_is_due_is_found() {
     type Path = fn(&Tx<'_>) -> anyhow::Result<()>;
     let (_folder, path) = empty_store();
-    let ways: [(&str, Path); 19] = [
+    let ways: [(&str, Path); 28] = [
         ("waiting", |tx| tx.waiting(PersonId(1), now()).map(drop)),
         ("asked now", |tx| tx.asked_now(PersonId(1)).map(drop)),
         ("claim", |tx| tx.claim_due(Queue::Posts, now(), 32).map(drop)),
@@ -102,6 +109,17 @@ fn what_waits_and_what_is_due_is_found() {
         ("outbox health", |tx| tx.outbox_health().map(drop)),
         ("due feeds", |tx| tx.due_feeds(now(), 64).map(drop)),
         ("next feed", |tx| tx.next_feed_at().map(drop)),
+        ("stale feeds", |tx| tx.stale_feeds(PersonId(1), now(), now()).map(drop)),
+        ("sightings", |tx| tx.sightings(FeedId(1), (now(), now())).map(drop)),
+        ("other sightings", |tx| tx.other_sightings(1, FeedId(1)).map(drop)),
+        ("orphaned", |tx| tx.orphaned_meetings(PersonId(1), (now(), now())).map(drop)),
+        ("twin", |tx| {
+            tx.twin_of(PersonId(1), FeedId(1), ("acme.example", "Acme"), (now(), now())).map(drop)
+        }),
+        ("word", |tx| tx.organisers_word(&("acme".into(), now())).map(drop)),
+        ("words", |tx| tx.note_organisers_word(&("acme".into(), now()), &said())),
+        ("absent", |tx| tx.absent_until(PersonId(1), now()).map(drop)),
+        ("seen", |tx| tx.seen_at(DebriefId(1)).map(drop)),
         ("unmatched", |tx| tx.unmatched().map(drop)),
         ("forget", |tx| tx.forget_deliveries(now())),
         ("first delivery", |tx| tx.first_delivery(&["key".into()], now()).map(drop)),

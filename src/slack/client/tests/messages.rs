@@ -229,6 +229,7 @@ async fn our_message_is_found_by_its_key_and_a_copy_removed() {
     assert_eq!(deleted.len(), 1);
     assert_eq!(deleted[0].body["ts"], "1795446003.000000");
     assert_eq!(messenger.find("D1", "k2", since).await, Ok(None));
+    assert_eq!(messenger.doubles(), 1, "a copy that was removed is counted");
 }
 
 /// A log to read.

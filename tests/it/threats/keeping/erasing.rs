@@ -222,13 +222,121 @@ async fn s20_an_erasure_that_was_cut_short_is_finished_at_the_next_start() {
         .query_row("SELECT min(is_clean) FROM erasure_log", [], |row| row.get(0))
         .unwrap();
     assert!(clean);
-    // Or between the line beside the store and the commit: nobody is half erased.
+    // Or while the line beside the store was written: then nothing was committed.
     let late = "{\"what\":\"erased\",\"person\":2,\"tombstone\":\"00ff\",\"at\":\"2026-03-";
     let path = world.path("debrief.db.erasures");
     let whole = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{whole}{late}")).unwrap();
     world.restart().await;
     assert_eq!(world.command(TOM, "/debrief me").await, "You have no debriefs yet.");
+}
+
+fn traces_are_left(world: &World) -> bool {
+    debrief::store::traces::are_left(&world.path("debrief.db")).unwrap()
+}
+
+#[tokio::test]
+async fn s20_traces_that_could_not_be_overwritten_are_gone_as_soon_as_the_running_bot_can() {
+    let (world, words) = full_of_words().await;
+    // Another program is in the middle of reading, for long.
+    let reader = beside(&world);
+    reader.execute_batch("BEGIN; SELECT count(*) FROM answer").unwrap();
+    let said = erased(&world).await;
+    // What went is said first, whatever comes then.
+    let (what, rest) = said.split_once("Erased, with name").unwrap();
+    assert!(what.contains(" answers\n"), "{said}");
+    assert!(rest.contains("could not be overwritten yet"), "{said}");
+    assert!(rest.contains("The file will be cleaned by the running bot"), "{said}");
+    assert!(traces_are_left(&world) && !found(world.folder.path(), &words).is_empty());
+    for _ in 0..2 {
+        world.pass(SignedDuration::from_mins(2)).await;
+    }
+    assert!(traces_are_left(&world), "the reader is still there");
+    let pages = || -> i64 {
+        let count = |row: &rusqlite::Row<'_>| row.get(1);
+        beside(&world).query_row("PRAGMA wal_checkpoint(PASSIVE)", [], count).unwrap()
+    };
+    let before = pages();
+    world.pass(SignedDuration::from_mins(6)).await;
+    assert!(pages() - before < 40, "the file is written anew at every try");
+    reader.execute_batch("COMMIT").unwrap();
+    world.pass(SignedDuration::from_mins(1)).await;
+    assert!(traces_are_left(&world), "it is not tried all the time");
+    world.pass(SignedDuration::from_mins(10)).await;
+    assert!(!traces_are_left(&world));
+    assert_eq!(found(world.folder.path(), &words), Vec::<String>::new());
+    assert!(world.command(TOM, "/debrief history plover77").await.contains("Tomsfirm77"));
+}
+
+#[tokio::test]
+async fn s20_erasing_needs_no_memory_for_the_whole_store_and_leaves_no_file() {
+    let world = World::new(&[]).await;
+    world.answered(MAYA, "Acme", "No", "Call zqearlierxw").await;
+    crate::faults::keeping::swell(&world.path("debrief.db"));
+    let size = std::fs::metadata(world.path("debrief.db")).unwrap().len();
+    let limit = 40 << 10;
+    assert!(size > 50 << 20, "{size}");
+    let output =
+        crate::cli::with_little_memory(&world, limit, "erase --person maya@own.example --confirm");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("The freed bytes in the store's file are overwritten."), "{said}");
+    assert!(!traces_are_left(&world));
+    assert_eq!(found(world.folder.path(), &["zqearlierxw".to_owned()]), Vec::<String>::new());
+    let left = std::fs::read_dir(world.folder.path()).unwrap();
+    let mut left = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!left.any(|name| name.starts_with("etilqs")), "a temporary file is left");
+}
+
+#[tokio::test]
+async fn s20_an_erasure_whose_commit_fails_takes_its_line_back() {
+    let mut world = World::new(&[]).await;
+    world.answered(MAYA, "Acme", "No", "Call earlier").await;
+    let lines = || std::fs::read_to_string(world.path("debrief.db.erasures")).unwrap();
+    // Everything up to the commit succeeds, and that is refused.
+    beside(&world)
+        .execute_batch(
+            "CREATE TABLE late (person INTEGER REFERENCES person (id) DEFERRABLE INITIALLY DEFERRED);
+             CREATE TRIGGER later AFTER INSERT ON erasure_log BEGIN
+                 INSERT INTO late VALUES (-1); END",
+        )
+        .unwrap();
+    let arguments = ["erase", "--person", "maya@own.example", "--confirm"];
+    let (code, said) = debrief(&world, &arguments).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("commit: FOREIGN KEY constraint failed"), "{said}");
+    assert_eq!(lines(), "");
+    beside(&world).execute_batch("DROP TRIGGER later; DROP TABLE late").unwrap();
+    // Nobody asked again: what she goes on writing is hers.
+    for _ in 0..3 {
+        world.pass(SignedDuration::from_mins(2)).await;
+    }
+    world.restart().await;
+    assert!(world.command(MAYA, "/debrief me").await.contains("Call earlier"));
+    let lines = || std::fs::read_to_string(world.path("debrief.db.erasures")).unwrap();
+    erased(&world).await;
+    assert_eq!(lines().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn s20_an_erasure_killed_before_its_commit_is_finished_by_the_running_bot() {
+    let world = World::new(&[]).await;
+    world.answered(MAYA, "Acme", "No", "Call zqearlierxw").await;
+    // The line of her erasure, made with a copy of this very store.
+    let copy = tempfile::tempdir().unwrap();
+    let path = copy.path().join("debrief.db");
+    beside(&world).execute_batch(&format!("VACUUM INTO '{}'", path.display())).unwrap();
+    let by = debrief::domain::audit::Actor::Roster;
+    erasure::erase(&path, "maya@own.example", by, local("2026-03-10T13:40")).unwrap();
+    std::fs::copy(copy.path().join("debrief.db.erasures"), world.path("debrief.db.erasures"))
+        .unwrap();
+    world.pass(SignedDuration::from_secs(10)).await;
+    assert!(world.command(MAYA, "/debrief me").await.contains("zqearlierxw"), "not yet");
+    world.pass(SignedDuration::from_mins(2)).await;
+    assert!(world.command(MAYA, "/debrief me").await.starts_with("You are not on debrief's"));
+    let words = ["zqearlierxw".to_owned(), "Brandt".to_owned()];
+    assert_eq!(found(world.folder.path(), &words), Vec::<String>::new());
 }
 
 /// A new table about people must be thought of here, in `store::erasure` and in `store::dossier`.

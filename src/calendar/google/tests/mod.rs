@@ -1,0 +1,4 @@
+//! What Google's answers mean, told by samples.
+
+mod page;
+mod refusals;
