@@ -384,7 +384,7 @@ mod tests {
         last.unwrap();
         middle.unwrap_err();
         assert_eq!(store.figures().batches.count, 1);
-        let kept = store.read(|tx| tx.dead_letters()).await.unwrap();
+        let kept = store.read(|tx: &Tx<'_>| tx.dead_letters()).await.unwrap();
         (kept, runs.load(SeqCst))
     }
 
