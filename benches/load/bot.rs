@@ -1,7 +1,7 @@
 //! The real program beside a pretend workspace, and what `/proc` says of it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,9 +40,14 @@ pub(crate) async fn workspace(people: usize) -> Playground {
 
 /// Writes a configuration for a bot in `folder`; people are asked at any hour.
 pub(crate) fn configure(folder: &Path, playground: &Playground) -> PathBuf {
+    configure_with(folder, playground, "")
+}
+
+/// The same with more about Slack.
+pub(crate) fn configure_with(folder: &Path, playground: &Playground, slack: &str) -> PathBuf {
     let path = |name: &str| format!("{:?}", folder.join(name).display().to_string());
     let config = format!(
-        "[slack]\napi_url = {:?}\n[store]\npath = {}\n[roster]\nfile = {}\n\
+        "[slack]\napi_url = {:?}\n{slack}[store]\npath = {}\n[roster]\nfile = {}\n\
          [meetings]\nown_domains = [\"own.example\"]\n[http]\nlisten = \"off\"\n\
          [prompt]\nhours = \"00:00-23:59\"\ndays = \"MON-SUN\"\n\
          [calendar]\nrefresh = \"10s\"\n[log]\nlevel = \"error\"\n",
@@ -55,16 +60,40 @@ pub(crate) fn configure(folder: &Path, playground: &Playground) -> PathBuf {
     file
 }
 
+fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).status().is_ok()
+}
+
 /// A running program; it ends with us.
 pub(crate) struct Bot(Child);
 
 impl Bot {
     pub(crate) fn start(config: &Path, playground: &Playground) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_debrief"))
+        Self::start_on(None, config, playground, "")
+    }
+
+    /// On one core alone, or on all; `secret` signs what is posted to it.
+    pub(crate) fn start_on(
+        core: Option<&str>,
+        config: &Path,
+        playground: &Playground,
+        secret: &str,
+    ) -> Self {
+        // It ends with us, however we end.
+        let mut words = vec!["setpriv", "--pdeathsig", "KILL"];
+        if !is_there("setpriv") {
+            words.clear();
+        }
+        words.extend(core.into_iter().flat_map(|core| ["taskset", "-c", core]));
+        words.push(env!("CARGO_BIN_EXE_debrief"));
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        let child = command
             .args(["run", "--config"])
             .arg(config)
             .env("DEBRIEF_SLACK_BOT_TOKEN", playground.bot_token())
             .env("DEBRIEF_SLACK_APP_TOKEN", playground.app_token())
+            .env("DEBRIEF_SLACK_SIGNING_SECRET", secret)
             .spawn();
         Self(child.unwrap())
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use debrief::store::Store;
+use debrief::store::{Store, visit};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -16,6 +16,7 @@ pub(crate) const MANAGERS: usize = REPS / TEAM;
 /// Debriefs of each rep, a hundred hours apart; each has four answers, two of them texts.
 const DEBRIEFS: usize = 25;
 const HOUR: i64 = 3600;
+const INDEXED_AT_ONCE: u32 = 50_000;
 /// In one text of six.
 pub(crate) const COMMON: &str = "price";
 /// In one text of about five thousand.
@@ -56,6 +57,7 @@ pub(crate) fn fill(path: &Path, now: Timestamp) -> usize {
     let answers = debriefs(&tx, now);
     tx.commit().unwrap();
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    while visit(path, |tx| tx.index_words(INDEXED_AT_ONCE)).unwrap() {}
     answers
 }
 
@@ -101,8 +103,8 @@ fn debriefs(connection: &Connection, now: Timestamp) -> usize {
     let mut answer = connection
         .prepare(
             "INSERT INTO answer (debrief_id, rep_id, slot, question, body, is_text, version,
-                written_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7)",
+                written_at, is_unindexed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?6)",
         )
         .unwrap();
     let mut words = Words(42);

@@ -13,6 +13,7 @@ mod disk;
 mod looking;
 mod report;
 mod saving;
+mod signed;
 mod team;
 
 use std::path::Path;
@@ -58,6 +59,9 @@ async fn main() {
     }
     if wanted("team") {
         team::measure(report).await;
+    }
+    if wanted("signed") {
+        signed::measure(report).await;
     }
     if wanted("binary") {
         report.part("The program");

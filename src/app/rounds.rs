@@ -29,6 +29,10 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The same when something was queued: many answers in a moment cause one look, not one each.
 const BREATH: Duration = Duration::from_millis(20);
 
+/// How many answers' words are indexed in one go, some milliseconds, and how many goes a turn has.
+const INDEX_AT_ONCE: u32 = 100;
+const INDEX_ROUNDS: usize = 10;
+
 /// What the rounds need besides the bot.
 pub(super) struct Kit {
     pub(super) roster: RosterFile,
@@ -88,10 +92,10 @@ pub(super) fn start(
         });
     }
     let this = bot.clone();
-    beats.start(Beat::Store, move |_| {
+    beats.start(Beat::Store, move |now| {
         // Half a minute is soon enough to see that somebody took the store away.
         this.store.look_after();
-        std::future::ready(Ok(None))
+        index_all(this.clone(), now)
     });
     beats
 }
@@ -149,6 +153,16 @@ async fn plan_all(
         return Ok(Some(now));
     }
     bot.store.read(move |tx| tx.next_due_at(now)).await
+}
+
+/// Indexes words; if there are more, soon again. Whoever searches before that has theirs indexed first.
+async fn index_all(bot: Bot, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+    for _ in 0..INDEX_ROUNDS {
+        if !bot.store.transact_behind(|tx| tx.index_words(INDEX_AT_ONCE)).await? {
+            return Ok(None);
+        }
+    }
+    Ok(Some(now))
 }
 
 /// Where messages leave from.

@@ -1,9 +1,11 @@
 //! iCalendar feeds and files.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 use super::CalendarSettings;
 use super::discreet::discreet;
@@ -19,6 +21,8 @@ use crate::ports::{Calendar, CalendarError, CalendarRead, CalendarRequest, FeedS
 pub struct IcsCalendar {
     guard: Guard,
     limits: Limits,
+    /// Calendars that may be worked out at the same time.
+    working: Semaphore,
 }
 
 impl IcsCalendar {
@@ -34,7 +38,10 @@ impl IcsCalendar {
     /// As [`IcsCalendar::new`].
     pub fn with_names(settings: &CalendarSettings, names: Arc<dyn Names>) -> anyhow::Result<Self> {
         let limits = Limits { time: settings.timeout, bytes: settings.max_bytes };
-        Ok(Self { guard: Guard::new(settings, names)?, limits })
+        // One core is left to whoever waits for an answer.
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let working = Semaphore::new(cores.saturating_sub(1).max(1));
+        Ok(Self { guard: Guard::new(settings, names)?, limits, working })
     }
 }
 
@@ -52,44 +59,48 @@ impl Calendar for IcsCalendar {
             _ => return Err(failed("not an iCalendar source")),
         };
         match fetched {
-            Fetched::Unchanged => expanded(request, None).await,
-            Fetched::New(state) => expanded(request, Some(state)).await,
+            Fetched::Unchanged => self.expanded(request, None).await,
+            Fetched::New(state) => self.expanded(request, Some(state)).await,
         }
     }
 
     async fn read_known(&self, request: &CalendarRequest) -> Option<CalendarRead> {
         request.known.as_ref()?;
-        expanded(request, None).await.ok()
+        self.expanded(request, None).await.ok()
     }
 }
 
-/// Works the occurrences out of `new`, or of the last good state. This may take a while, so it is
-/// done beside the other work.
-async fn expanded(
-    request: &CalendarRequest,
-    new: Option<FeedState>,
-) -> Result<CalendarRead, CalendarError> {
-    let known = match &new {
-        Some(_) => None,
-        None => request.known.as_ref().map(|known| known.body.clone()),
-    };
-    let (zone, window) = (request.zone.clone(), request.window);
-    let work = tokio::task::spawn_blocking(move || {
-        let body = new.as_ref().map(|state| &state.body).or(known.as_ref());
-        let body = body.map(Vec::as_slice).unwrap_or_default();
-        let parsed = parse(body, &zone);
-        check(&parsed, body)?;
-        let mut warnings = warnings(&parsed);
-        let (occurrences, troubles) = occurrences(parsed.events, window);
-        if troubles.out_of_time {
-            return Err(failed("takes too long to work out; publish fewer repeating events"));
-        }
-        warnings.extend(trouble_warnings(troubles));
-        // What is kept is what was read, less what is nobody's business.
-        let state = new.map(|state| FeedState { body: discreet(&state.body), ..state });
-        Ok(CalendarRead { occurrences, state, warnings })
-    });
-    work.await.unwrap_or_else(|_| Err(failed("the calendar could not be worked out")))
+impl IcsCalendar {
+    /// Works the occurrences out of `new`, or of the last good state. This may take a while, so it is
+    /// done beside the other work.
+    async fn expanded(
+        &self,
+        request: &CalendarRequest,
+        new: Option<FeedState>,
+    ) -> Result<CalendarRead, CalendarError> {
+        let _turn = self.working.acquire().await;
+        let known = match &new {
+            Some(_) => None,
+            None => request.known.as_ref().map(|known| known.body.clone()),
+        };
+        let (zone, window) = (request.zone.clone(), request.window);
+        let work = tokio::task::spawn_blocking(move || {
+            let body = new.as_ref().map(|state| &state.body).or(known.as_ref());
+            let body = body.map(Vec::as_slice).unwrap_or_default();
+            let parsed = parse(body, &zone);
+            check(&parsed, body)?;
+            let mut warnings = warnings(&parsed);
+            let (occurrences, troubles) = occurrences(parsed.events, window);
+            if troubles.out_of_time {
+                return Err(failed("takes too long to work out; publish fewer repeating events"));
+            }
+            warnings.extend(trouble_warnings(troubles));
+            // What is kept is what was read, less what is nobody's business.
+            let state = new.map(|state| FeedState { body: discreet(&state.body), ..state });
+            Ok(CalendarRead { occurrences, state, warnings })
+        });
+        work.await.unwrap_or_else(|_| Err(failed("the calendar could not be worked out")))
+    }
 }
 
 /// A log-in page or an empty answer must not look like an empty calendar.

@@ -129,7 +129,7 @@ pub(super) async fn may_go(bot: &Bot, row: &OutRow, shown: &Shown, now: Timestam
         if !is_here || lines(tx, &tx.team_of(row.person)?)? != shown.lines {
             return Ok(false);
         }
-        for rep in shown.reps {
+        for &rep in &shown.reps {
             let entry = Entry::of(Actor::Person(row.person), Action::Digest).about(rep);
             tx.audit_once(&entry.within(&row.seq).for_request(&row.delivery_key), now)?;
         }

@@ -310,32 +310,27 @@ fn read_rule(
 /// # Errors
 /// If the store fails.
 pub fn save(tx: &Tx<'_>, debrief: &Debrief, draft: &Draft, now: Timestamp) -> anyhow::Result<()> {
-    let (id, rep) = (debrief.id, debrief.rep);
-    if (draft.lock == Lock::OnlyMe) != debrief.locked {
-        tx.set_lock(id, draft.lock == Lock::OnlyMe)?;
-    }
     let Some(reflect) = &draft.reflect else {
+        if (draft.lock == Lock::OnlyMe) != debrief.locked {
+            tx.set_lock(debrief.id, draft.lock == Lock::OnlyMe)?;
+        }
         return tap::ended(tx, debrief, draft.outcome, now);
     };
-    tap::ended_unseen(tx, debrief, draft.outcome, now)?;
-    if draft.by.is_some() {
-        // Another ending has cleared it.
-        tx.set_next_step(id, draft.by)?;
-    }
-    tx.write_answer(id, rep, Slot::Reflect, reflect, now)?;
-    if let Some((cue, action)) = &draft.rule {
-        for (slot, question, body) in [(Slot::Cue, "cue", cue), (Slot::Action, "action", action)] {
-            let answer = Answer { question: question.into(), body: body.clone() };
-            tx.write_answer(id, rep, slot, &answer, now)?;
+    // Without a rule, what stood there is cleared.
+    let (cue, action) = match &draft.rule {
+        Some((cue, action)) => {
+            ((Slot::Cue, "cue", cue.as_str()), (Slot::Action, "action", action.as_str()))
         }
-    } else {
-        tx.clear_answer(id, rep, Slot::Cue, now)?;
-        tx.clear_answer(id, rep, Slot::Action, now)?;
+        None => ((Slot::Cue, "", ""), (Slot::Action, "", "")),
+    };
+    let ended = (Slot::Ended, tap::ENDED, draft.outcome.as_str());
+    let reflect = (Slot::Reflect, reflect.question.as_str(), reflect.body.as_str());
+    let mut answers = vec![ended, reflect, cue, action];
+    if let Some((slot, tap)) = &draft.tap {
+        answers.push((*slot, &tap.question, &tap.body));
     }
-    if let Some((slot, answer)) = &draft.tap {
-        tx.write_answer(id, rep, *slot, answer, now)?;
-    }
-    tx.was_answered(id, now)?;
+    tx.write_answers(debrief.id, debrief.rep, &answers, now)?;
+    tx.was_filled_in(debrief.id, draft.outcome, draft.by, draft.lock, now)?;
     tap::refresh_everywhere(tx, debrief, now)
 }
 

@@ -79,19 +79,43 @@ pub async fn page(
         Ok(parsed) => parsed,
         Err(problem) => return Ok(says(&problem)),
     };
-    let (rules, query) = (Arc::clone(&bot.rules), query.to_owned());
-    let look = move |tx: &Tx<'_>| look(tx, &rules, reader, parsed, &query, before, now);
-    let (whisper, entry) = bot.store.read(look).await?;
+    let looking = || {
+        let (rules, query, parsed) = (Arc::clone(&bot.rules), query.to_owned(), parsed.clone());
+        bot.store.read(move |tx| look(tx, &rules, reader, parsed, &query, before, now))
+    };
+    let mut seen = looking().await?;
+    if let Some(rep) = seen.unindexed {
+        match bot.store.transact(move |tx| tx.index_words_of(rep)).await {
+            Ok(()) => seen = looking().await?,
+            // Better without the newest words than nothing.
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "could not index words"),
+        }
+    }
+    let Seen { whisper, entry, .. } = seen;
     if let Some(entry) = entry.map(|entry| entry.for_request(request)) {
         let write = move |tx: &Tx<'_>| {
-            if entry.refused { tx.audit_refusal(entry, now) } else { tx.audit(&entry, now) }
+            if entry.refused { tx.audit_refusal(entry.clone(), now) } else { tx.audit(&entry, now) }
         };
         bot.store.transact(write).await?;
     }
     Ok(whisper)
 }
 
-/// What the reader may see, and what is to be written down before they do.
+/// What the reader may see.
+struct Seen {
+    whisper: Whisper,
+    /// What is to be written down before they do.
+    entry: Option<audit::Entry>,
+    /// Somebody whose words were searched while the index did not hold all of them.
+    unindexed: Option<PersonId>,
+}
+
+impl Seen {
+    fn refused(whisper: Whisper, entry: Option<audit::Entry>) -> Self {
+        Self { whisper, entry, unindexed: None }
+    }
+}
+
 fn look(
     tx: &Tx<'_>,
     rules: &Rules,
@@ -100,29 +124,31 @@ fn look(
     query: &str,
     before: Option<DebriefId>,
     now: Timestamp,
-) -> anyhow::Result<(Whisper, Option<audit::Entry>)> {
+) -> anyhow::Result<Seen> {
     let entry = audit::Entry::of(Actor::Person(reader), Action::History);
     let Some(reader) = tx.person(reader)? else {
-        return Ok((says(REFUSAL), None));
+        return Ok(Seen::refused(says(REFUSAL), None));
     };
     let rep = match whose(tx, &reader, parsed.who.as_ref())? {
         Ok(rep) => rep,
-        Err(Nobody::Unclear(question)) => return Ok((question, None)),
-        Err(Nobody::Refused(refusal)) => return Ok((refusal, Some(entry.refused()))),
+        Err(Nobody::Unclear(question)) => return Ok(Seen::refused(question, None)),
+        Err(Nobody::Refused(refusal)) => return Ok(Seen::refused(refusal, Some(entry.refused()))),
     };
     let (relation, since) = tx.relation(&reader, rep.id)?;
     let viewer = relation.viewer();
     if !may_see(viewer, Item::Ending, Lock::Open) {
-        return Ok((says(REFUSAL), Some(entry.about(rep.id).refused())));
+        return Ok(Seen::refused(says(REFUSAL), Some(entry.about(rep.id).refused())));
     }
     let scope = HistoryScope { rep: rep.id, viewer, from: since };
     let filter = filter(parsed, before, now, &reader.zone);
+    let is_searched = !filter.words.is_empty() && tx.has_unindexed_words(rep.id)?;
     let open_taps = rules.questions.open_taps();
     let found = tx.history(scope, &filter, &open_taps, u32::try_from(PAGE + 1)?)?;
     let whisper = show(rules, &reader, &rep, query, before, found);
     let since = since.map_or_else(String::new, |since| format!("since {}", since.strftime("%F")));
     let entry = entry.about(rep.id).within(since);
-    Ok((whisper, (viewer != Viewer::Rep).then_some(entry)))
+    let entry = (viewer != Viewer::Rep).then_some(entry);
+    Ok(Seen { whisper, entry, unindexed: is_searched.then_some(rep.id) })
 }
 
 /// Finds the rep; the reader without a name. Names are only completed within the reader's team.

@@ -11,6 +11,9 @@ use crate::store::answers::{Answer, Slot};
 use crate::store::debriefs::Debrief;
 use crate::store::outbox::OutKind;
 
+/// The question that the first tap answers.
+pub(super) const ENDED: &str = "ended";
+
 /// "How did it end?"
 ///
 /// # Errors
@@ -21,31 +24,10 @@ pub fn ended(
     outcome: Outcome,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    ended_unseen(tx, debrief, outcome, now)?;
-    refresh_everywhere(tx, debrief, now)
-}
-
-/// The same as part of more, after which everything is brought up to date once.
-///
-/// # Errors
-/// If the store fails.
-pub fn ended_unseen(
-    tx: &Tx<'_>,
-    debrief: &Debrief,
-    outcome: Outcome,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let answer = Answer { question: "ended".into(), body: outcome.as_str().into() };
+    let answer = Answer { question: ENDED.into(), body: outcome.as_str().into() };
     tx.write_answer(debrief.id, debrief.rep, Slot::Ended, &answer, now)?;
-    tx.set_outcome(debrief.id, outcome)?;
-    if outcome == Outcome::DidntHappen {
-        let from: Vec<State> =
-            State::ALL.into_iter().filter(|state| *state != State::NotHeld).collect();
-        tx.change_state(debrief.id, &from, State::NotHeld)?;
-    } else {
-        tx.first_word_at(debrief.id, now)?;
-    }
-    Ok(())
+    tx.set_outcome(debrief.id, outcome, now)?;
+    refresh_everywhere(tx, debrief, now)
 }
 
 /// The one text, from a modal or a plain reply.
@@ -120,19 +102,15 @@ pub fn locked(
 /// If the store fails.
 pub fn refresh_everywhere(tx: &Tx<'_>, debrief: &Debrief, now: Timestamp) -> anyhow::Result<()> {
     let id = debrief.id.0;
-    if !tx.standing_at(OutKind::Prompt, id)?.is_empty() || debrief.message.is_some() {
+    let shown = tx.shown(debrief.id, debrief.rep)?;
+    if shown.prompt || debrief.message.is_some() {
         tx.enqueue_again(OutKind::Refresh, id, "", debrief.rep, now)?;
     }
-    for (seq, _) in tx.standing_at(OutKind::Reminder, id)? {
-        tx.enqueue_again(
-            OutKind::Refresh,
-            id,
-            &format!("{}{seq}", super::deliver::REMINDER),
-            debrief.rep,
-            now,
-        )?;
+    for seq in shown.reminders {
+        let seq = format!("{}{seq}", super::deliver::REMINDER);
+        tx.enqueue_again(OutKind::Refresh, id, &seq, debrief.rep, now)?;
     }
-    if tx.has_home(debrief.rep)? {
+    if shown.home {
         tx.enqueue_again(OutKind::Home, debrief.rep.0, "", debrief.rep, now)?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::OptionalExtension;
 
 use super::{Tx, moment, seconds};
 use crate::domain::debrief::{DebriefId, MessageRef};
@@ -42,6 +42,10 @@ impl Slot {
         }
     }
 
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|slot| slot.as_str() == text)
+    }
+
     fn is_text(self) -> bool {
         matches!(self, Self::Reflect | Self::Action)
     }
@@ -53,6 +57,14 @@ pub struct Answer {
     /// Under which question it was given.
     pub question: String,
     pub body: String,
+}
+
+/// What stands in a slot now.
+struct Standing {
+    id: i64,
+    version: i64,
+    slot: Slot,
+    answer: Answer,
 }
 
 /// The answers of one debrief.
@@ -68,7 +80,7 @@ pub struct PendingText {
 }
 
 impl Tx<'_> {
-    /// Fills a slot; what stood there before is kept as a version. Says whether anything changed.
+    /// Fills a slot, as [`Tx::write_answers`] does.
     pub fn write_answer(
         &self,
         debrief: DebriefId,
@@ -76,39 +88,73 @@ impl Tx<'_> {
         slot: Slot,
         answer: &Answer,
         now: Timestamp,
-    ) -> anyhow::Result<bool> {
-        let current: Option<(i64, i64, String, String)> = self
-            .0
-            .prepare_cached(
-                "SELECT id, version, question, body FROM answer
-                 WHERE debrief_id = ?1 AND slot = ?2",
-            )?
-            .query_row((debrief.0, slot.as_str()), |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-            })
-            .optional()
-            .context("read the current answer")?;
-        let Some((id, version, question, body)) = current else {
-            return self.insert_answer(debrief, rep, slot, answer, now).map(|()| true);
-        };
-        if question == answer.question && body == answer.body {
-            return Ok(false);
+    ) -> anyhow::Result<()> {
+        self.write_answers(debrief, rep, &[(slot, &answer.question, &answer.body)], now)
+    }
+
+    /// Fills slots, each with what was answered to which question; what stood there before is kept
+    /// as a version. No words empty a slot.
+    pub fn write_answers(
+        &self,
+        debrief: DebriefId,
+        rep: PersonId,
+        answers: &[(Slot, &str, &str)],
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let standing = self.standing_answers(debrief)?;
+        for &(slot, question, body) in answers {
+            match standing.iter().find(|standing| standing.slot == slot) {
+                None if body.is_empty() => {}
+                None => self.insert_answer(debrief, rep, slot, (question, body), now)?,
+                Some(standing) if standing.answer.body == body => {
+                    if standing.answer.question != question && !body.is_empty() {
+                        self.change_answer(standing, (question, body), now)?;
+                    }
+                }
+                Some(standing) => self.change_answer(standing, (question, body), now)?,
+            }
         }
+        Ok(())
+    }
+
+    fn standing_answers(&self, debrief: DebriefId) -> anyhow::Result<Vec<Standing>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id, version, slot, question, body FROM answer WHERE debrief_id = ?1",
+        )?;
+        let mut rows = statement.query([debrief.0])?;
+        let mut standing = Vec::new();
+        while let Some(row) = rows.next().context("read the current answers")? {
+            let Some(slot) = Slot::parse(row.get_ref(2)?.as_str()?) else {
+                continue;
+            };
+            let answer = Answer { question: row.get(3)?, body: row.get(4)? };
+            standing.push(Standing { id: row.get(0)?, version: row.get(1)?, slot, answer });
+        }
+        Ok(standing)
+    }
+
+    fn change_answer(
+        &self,
+        standing: &Standing,
+        (question, body): (&str, &str),
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
                 "INSERT INTO answer_version (answer_id, version, question, body, written_at)
                  SELECT id, version, question, body, written_at FROM answer WHERE id = ?1",
             )?
-            .execute([id])
+            .execute([standing.id])
             .context("keep an earlier version")?;
         self.0
             .prepare_cached(
-                "UPDATE answer SET question = ?2, body = ?3, version = ?4, written_at = ?5
+                "UPDATE answer SET question = ?2, body = ?3, version = ?4, written_at = ?5,
+                    is_unindexed = is_text
                  WHERE id = ?1",
             )?
-            .execute((id, &answer.question, &answer.body, version + 1, seconds(now)))
+            .execute((standing.id, question, body, standing.version + 1, seconds(now)))
             .context("change an answer")?;
-        Ok(true)
+        Ok(())
     }
 
     fn insert_answer(
@@ -116,44 +162,26 @@ impl Tx<'_> {
         debrief: DebriefId,
         rep: PersonId,
         slot: Slot,
-        answer: &Answer,
+        (question, body): (&str, &str),
         now: Timestamp,
     ) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
                 "INSERT INTO answer (debrief_id, rep_id, slot, question, body, is_text, version,
-                    written_at)
-                 VALUES (:debrief, :rep, :slot, :question, :body, :text, 1, :now)",
+                    written_at, is_unindexed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?6)",
             )?
-            .execute(named_params! {
-                ":debrief": debrief.0, ":rep": rep.0, ":slot": slot.as_str(),
-                ":question": answer.question, ":body": answer.body, ":text": slot.is_text(),
-                ":now": seconds(now),
-            })
+            .execute((
+                debrief.0,
+                rep.0,
+                slot.as_str(),
+                question,
+                body,
+                slot.is_text(),
+                seconds(now),
+            ))
             .context("store an answer")?;
         Ok(())
-    }
-
-    /// Empties a slot that the rep cleared; the earlier text stays among the versions.
-    pub fn clear_answer(
-        &self,
-        debrief: DebriefId,
-        rep: PersonId,
-        slot: Slot,
-        now: Timestamp,
-    ) -> anyhow::Result<bool> {
-        let exists: bool = self
-            .0
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM answer
-                   WHERE debrief_id = ?1 AND slot = ?2 AND body <> '')",
-            )?
-            .query_row((debrief.0, slot.as_str()), |row| row.get(0))?;
-        if !exists {
-            return Ok(false);
-        }
-        let empty = Answer { question: String::new(), body: String::new() };
-        self.write_answer(debrief, rep, slot, &empty, now)
     }
 
     /// The current answers of a debrief; emptied ones are left out.
@@ -162,13 +190,13 @@ impl Tx<'_> {
             "SELECT slot, question, body FROM answer WHERE debrief_id = ?1 AND body <> ''",
         )?;
         let rows = statement.query_map([debrief.0], |row| {
-            let slot: String = row.get(0)?;
+            let slot = Slot::parse(row.get_ref(0)?.as_str()?);
             Ok((slot, Answer { question: row.get(1)?, body: row.get(2)? }))
         })?;
         let mut answers = Answers::new();
         for row in rows {
             let (slot, answer) = row.context("read answers")?;
-            if let Some(slot) = Slot::ALL.into_iter().find(|known| known.as_str() == slot) {
+            if let Some(slot) = slot {
                 answers.insert(slot, answer);
             }
         }

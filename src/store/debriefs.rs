@@ -11,6 +11,7 @@ use super::{Tx, moment, seconds};
 use crate::domain::debrief::{DebriefId, MessageRef, Outcome, State, Worth};
 use crate::domain::meeting::Kind;
 use crate::domain::person::PersonId;
+use crate::domain::privacy::Lock;
 use crate::domain::roster::ChatId;
 
 /// A debrief with the meeting it is about.
@@ -41,6 +42,7 @@ pub struct Debrief {
     pub guests: Vec<String>,
 }
 
+/// As [`debrief_from`] reads them, by number: names would be compared one by one, for every row.
 const DEBRIEF: &str = "SELECT debrief.id, debrief.rep_id, state, due_at, asks, asked_at, remind_at,
     answered_at, outcome, next_step_on, is_rough, is_locked, channel, ts, revision, uid, title,
     starts_at, ends_at, kind, account_key, account_name, guests
@@ -335,24 +337,60 @@ impl Tx<'_> {
         rows.collect::<rusqlite::Result<_>>().context("list open questions")
     }
 
-    /// Records how a meeting ended. The answer itself is in the `ended` slot.
-    pub fn set_outcome(&self, debrief: DebriefId, outcome: Outcome) -> anyhow::Result<()> {
+    /// Records how a meeting ended; the answer itself is in the `ended` slot. From the first tap on,
+    /// a debrief is part of the rep's history, unless the meeting did not happen.
+    pub fn set_outcome(
+        &self,
+        debrief: DebriefId,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
                 "UPDATE debrief SET outcome = ?2, revision = revision + 1, remind_at = NULL,
-                    next_step_on = CASE WHEN ?2 = 'dated' THEN next_step_on END
+                    next_step_on = CASE WHEN ?2 = 'dated' THEN next_step_on END,
+                    state = CASE
+                        WHEN ?2 = 'didnt_happen' THEN 'not_held'
+                        WHEN state IN ('asked', 'answered') THEN state
+                        ELSE 'answered'
+                    END,
+                    answered_at = CASE
+                        WHEN ?2 = 'didnt_happen' THEN answered_at
+                        ELSE coalesce(answered_at, ?3)
+                    END
                  WHERE id = ?1",
             )?
-            .execute((debrief.0, outcome.as_str()))
+            .execute((debrief.0, outcome.as_str(), seconds(now)))
             .context("store how it ended")?;
         Ok(())
     }
 
-    pub fn set_next_step(&self, debrief: DebriefId, on: Option<Date>) -> anyhow::Result<()> {
+    /// A whole form is in; its answers are in their slots. Another ending than *dated* without a date
+    /// clears the one that was there.
+    pub fn was_filled_in(
+        &self,
+        debrief: DebriefId,
+        outcome: Outcome,
+        next_step_on: Option<Date>,
+        lock: Lock,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         self.0
-            .prepare_cached("UPDATE debrief SET next_step_on = ?2 WHERE id = ?1")?
-            .execute((debrief.0, on.map(|date| date.to_string())))
-            .context("store the next step's date")?;
+            .prepare_cached(
+                "UPDATE debrief SET state = 'answered', outcome = ?2, is_locked = ?4,
+                    next_step_on = coalesce(?3, CASE WHEN ?2 = 'dated' THEN next_step_on END),
+                    remind_at = NULL, answered_at = coalesce(answered_at, ?5),
+                    revision = revision + 1
+                 WHERE id = ?1",
+            )?
+            .execute((
+                debrief.0,
+                outcome.as_str(),
+                next_step_on.map(|date| date.to_string()),
+                lock == Lock::OnlyMe,
+                seconds(now),
+            ))
+            .context("store a form")?;
         Ok(())
     }
 
@@ -383,19 +421,6 @@ impl Tx<'_> {
             .prepare_cached("UPDATE debrief SET revision = revision + 1 WHERE id = ?1")?
             .execute([debrief.0])
             .context("mark a debrief as changed")?;
-        Ok(())
-    }
-
-    /// From the first tap on, a debrief is part of the rep's history.
-    pub fn first_word_at(&self, debrief: DebriefId, now: Timestamp) -> anyhow::Result<()> {
-        self.0
-            .prepare_cached(
-                "UPDATE debrief SET answered_at = coalesce(answered_at, ?2),
-                    state = CASE WHEN state IN ('asked', 'answered') THEN state ELSE 'answered' END
-                 WHERE id = ?1",
-            )?
-            .execute((debrief.0, seconds(now)))
-            .context("record a first answer")?;
         Ok(())
     }
 
@@ -454,36 +479,36 @@ impl Tx<'_> {
 }
 
 fn debrief_from(row: &Row<'_>) -> rusqlite::Result<Debrief> {
-    let at = |name: &str| row.get::<_, Option<i64>>(name).map(|at| at.map(moment));
-    let channel: Option<String> = row.get("channel")?;
-    let ts: Option<String> = row.get("ts")?;
-    let guests: String = row.get("guests")?;
-    let state: String = row.get("state")?;
-    let outcome: Option<String> = row.get("outcome")?;
-    let kind: String = row.get("kind")?;
-    let next_step_on: Option<String> = row.get("next_step_on")?;
+    let at = |column: usize| row.get::<_, Option<i64>>(column).map(|at| at.map(moment));
+    let channel: Option<String> = row.get(12)?;
+    let ts: Option<String> = row.get(13)?;
+    let guests: String = row.get(22)?;
+    let state = State::parse(row.get_ref(2)?.as_str()?);
+    let outcome = row.get_ref(8)?.as_str_or_null()?.and_then(Outcome::parse);
+    let kind = Kind::parse(row.get_ref(19)?.as_str()?);
+    let next_step_on: Option<String> = row.get(9)?;
     Ok(Debrief {
-        id: DebriefId(row.get("id")?),
-        rep: PersonId(row.get("rep_id")?),
-        state: State::parse(&state).unwrap_or(State::Withdrawn),
-        due_at: moment(row.get("due_at")?),
-        asks: row.get("asks")?,
-        asked_at: at("asked_at")?,
-        remind_at: at("remind_at")?,
-        answered_at: at("answered_at")?,
-        outcome: outcome.as_deref().and_then(Outcome::parse),
+        id: DebriefId(row.get(0)?),
+        rep: PersonId(row.get(1)?),
+        state: state.unwrap_or(State::Withdrawn),
+        due_at: moment(row.get(3)?),
+        asks: row.get(4)?,
+        asked_at: at(5)?,
+        remind_at: at(6)?,
+        answered_at: at(7)?,
+        outcome,
         next_step_on: next_step_on.and_then(|date| date.parse().ok()),
-        rough: row.get("is_rough")?,
-        locked: row.get("is_locked")?,
+        rough: row.get(10)?,
+        locked: row.get(11)?,
         message: channel.zip(ts).map(|(channel, ts)| MessageRef { channel, ts }),
-        revision: row.get("revision")?,
-        uid: row.get("uid")?,
-        title: row.get("title")?,
-        start: moment(row.get("starts_at")?),
-        end: moment(row.get("ends_at")?),
-        kind: Kind::parse(&kind).unwrap_or(Kind::Other),
-        account_key: row.get("account_key")?,
-        account: row.get("account_name")?,
+        revision: row.get(14)?,
+        uid: row.get(15)?,
+        title: row.get(16)?,
+        start: moment(row.get(17)?),
+        end: moment(row.get(18)?),
+        kind: kind.unwrap_or(Kind::Other),
+        account_key: row.get(20)?,
+        account: row.get(21)?,
         guests: guests.lines().map(str::to_owned).collect(),
     })
 }

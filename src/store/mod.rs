@@ -31,6 +31,7 @@ pub mod restore;
 pub mod retention;
 mod roster_changes;
 pub mod schema;
+pub mod search;
 mod sidecar;
 pub mod sightings;
 pub mod traces;
@@ -46,8 +47,9 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::oneshot;
 
-use self::desk::Desk;
+use self::desk::{Desk, Job};
 use self::figures::{Figures, Meters};
 use self::place::{LastStop, Missing, Place};
 use self::readers::Readers;
@@ -140,20 +142,21 @@ impl Store {
     }
 
     /// Runs `work` in a transaction and returns once it is on disk; an error rolls it back. For what
-    /// somebody waits for: it goes before everything in [`Store::transact_behind`].
+    /// somebody waits for: it goes before everything in [`Store::transact_behind`]. If another
+    /// transaction fails that was to be written together with it, it is run once more.
     ///
     /// # Errors
     /// Those of `work`; and if it could not be saved, in which case nothing was.
     pub async fn transact<T, F>(&self, work: F) -> anyhow::Result<T>
     where
         T: Send + 'static,
-        F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
+        F: Fn(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        self.write(Lane::People, work).await
+        self.write(Lane::People, desk::repeatable(work)).await
     }
 
-    /// The same for the background. Keep it short all the same, some milliseconds: whoever comes
-    /// meanwhile waits for it.
+    /// The same for the background, run once. Keep it short all the same, some milliseconds: whoever
+    /// comes meanwhile waits for it.
     ///
     /// # Errors
     /// As [`Store::transact`].
@@ -162,22 +165,26 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
     {
-        self.write(Lane::Behind, work).await
+        self.write(Lane::Behind, desk::once(work)).await
     }
 
-    async fn write<T, F>(&self, lane: Lane, work: F) -> anyhow::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
-    {
-        let desk = match &self.hands {
-            Hands::Threads { writer, .. } => return writer.transact(lane, work).await,
-            Hands::Inline(desk) => desk,
-        };
-        let (job, mut done) = desk::job(work);
-        let mut job = Some(job);
-        locked(desk).as_ref().context("the store is closed")?.commit_together(|| job.take());
-        done.try_recv().context("a job was not done")?
+    async fn write<T>(
+        &self,
+        lane: Lane,
+        (job, mut done): (Job, oneshot::Receiver<anyhow::Result<T>>),
+    ) -> anyhow::Result<T> {
+        match &self.hands {
+            Hands::Threads { writer, .. } => {
+                writer.add(lane, job)?;
+                done.await.context("the store's writing thread has ended")?
+            }
+            Hands::Inline(desk) => {
+                let mut job = Some(job);
+                let desk = locked(desk);
+                desk.as_ref().context("the store is closed")?.commit_together(|| job.take());
+                done.try_recv().context("a job was not done")?
+            }
+        }
     }
 
     /// Runs `work` on a consistent, read-only view.

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Row, named_params};
 
 use super::{Tx, moment, seconds};
-use crate::domain::debrief::MessageRef;
+use crate::domain::debrief::{DebriefId, MessageRef};
 use crate::domain::person::PersonId;
 
 /// What a row is about.
@@ -117,6 +117,17 @@ pub struct OutRow {
     pub at: Option<MessageRef>,
 }
 
+/// Where somebody sees a debrief.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// In front of its question.
+    pub prompt: bool,
+    /// In front of these reminders, by seq.
+    pub reminders: Vec<String>,
+    /// On the rep's Home tab.
+    pub home: bool,
+}
+
 /// Messages given up for one reason.
 #[derive(Debug, Clone)]
 pub struct GivenUp {
@@ -161,10 +172,8 @@ impl Tx<'_> {
             .prepare_cached(&format!(
                 "INSERT INTO outbox (delivery_key, kind, subject, seq, person_id, body, state,
                     created_at, not_before, lane)
-                 SELECT key || '-' || :kind || '-' || :subject || '-' || :seq, :kind, :subject,
-                    :seq, :person, :body, 'queued', :now, :now, :lane
-                 FROM installation
-                 WHERE true
+                 VALUES ((SELECT key FROM installation) || '-' || :kind || '-' || :subject || '-'
+                    || :seq, :kind, :subject, :seq, :person, :body, 'queued', :now, :now, :lane)
                  {otherwise}"
             ))?
             .execute(named_params! {
@@ -425,6 +434,26 @@ impl Tx<'_> {
         rows.next().transpose().context("adopt a message")
     }
 
+    /// Where a debrief is to be seen.
+    pub fn shown(&self, debrief: DebriefId, rep: PersonId) -> anyhow::Result<Shown> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT 'home', '' FROM person WHERE id = ?2 AND has_home = 1
+             UNION ALL
+             SELECT kind, seq FROM outbox
+             WHERE kind IN ('prompt', 'reminder') AND subject = ?1 AND ts IS NOT NULL",
+        )?;
+        let mut rows = statement.query((debrief.0, rep.0))?;
+        let mut shown = Shown::default();
+        while let Some(row) = rows.next().context("find where a debrief is shown")? {
+            match row.get_ref(0)?.as_str()? {
+                "home" => shown.home = true,
+                "prompt" => shown.prompt = true,
+                _ => shown.reminders.push(row.get(1)?),
+            }
+        }
+        Ok(shown)
+    }
+
     /// Where messages about a subject stand, newest last: (seq, place).
     pub fn standing_at(
         &self,
@@ -482,26 +511,26 @@ impl Tx<'_> {
 }
 
 fn row_from(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<OutRow> {
-    let kind: String = row.get("kind")?;
-    let state: String = row.get("state")?;
-    let channel: Option<String> = row.get("channel")?;
-    let ts: Option<String> = row.get("ts")?;
+    let kind: String = row.get(2)?;
+    let state: String = row.get(10)?;
+    let channel: Option<String> = row.get(12)?;
+    let ts: Option<String> = row.get(13)?;
     Ok(OutRow {
-        id: row.get("id")?,
-        delivery_key: row.get("delivery_key")?,
+        id: row.get(0)?,
+        delivery_key: row.get(1)?,
         kind: OutKind::ALL
             .into_iter()
             .find(|known| known.as_str() == kind)
             .unwrap_or(OutKind::Note),
-        subject: row.get("subject")?,
-        seq: row.get("seq")?,
-        person: PersonId(row.get("person_id")?),
-        body: row.get("body")?,
-        created_at: moment(row.get("created_at")?),
-        first_started_at: row.get::<_, Option<i64>>("first_started_at")?.map_or(now, moment),
-        doubted_at: row.get::<_, Option<i64>>("doubted_at")?.map(moment),
+        subject: row.get(3)?,
+        seq: row.get(4)?,
+        person: PersonId(row.get(5)?),
+        body: row.get(6)?,
+        created_at: moment(row.get(7)?),
+        first_started_at: row.get::<_, Option<i64>>(8)?.map_or(now, moment),
+        doubted_at: row.get::<_, Option<i64>>(9)?.map(moment),
         uncertain: state == "uncertain",
-        attempts: row.get("attempts")?,
+        attempts: row.get(11)?,
         at: channel.zip(ts).map(|(channel, ts)| MessageRef { channel, ts }),
     })
 }

@@ -13,6 +13,7 @@ use crate::domain::person::{Person, PersonId};
 use crate::domain::privacy::Relation;
 use crate::domain::roster::{ChatId, RosterEntry};
 
+/// As [`person_from`] reads them, by number: names would be compared one by one, for every row.
 const PERSON: &str = "id, email, name, is_rep, is_manager, is_admin, roster_zone, chat_zone,
     chat_id, channel, paused_until";
 
@@ -411,23 +412,23 @@ impl Tx<'_> {
 }
 
 fn person_from(row: &Row<'_>) -> rusqlite::Result<Person> {
-    let roster_zone: Option<String> = row.get("roster_zone")?;
-    let chat_zone: Option<String> = row.get("chat_zone")?;
+    let roster_zone: Option<String> = row.get(6)?;
+    let chat_zone: Option<String> = row.get(7)?;
     let zone = [roster_zone, chat_zone]
         .into_iter()
         .flatten()
         .find_map(|name| TimeZone::get(&name).ok())
         .unwrap_or(TimeZone::UTC);
     Ok(Person {
-        id: PersonId(row.get("id")?),
-        email: row.get("email")?,
-        name: row.get("name")?,
-        is_rep: row.get("is_rep")?,
-        is_manager: row.get("is_manager")?,
-        is_admin: row.get("is_admin")?,
+        id: PersonId(row.get(0)?),
+        email: row.get(1)?,
+        name: row.get(2)?,
+        is_rep: row.get(3)?,
+        is_manager: row.get(4)?,
+        is_admin: row.get(5)?,
         zone,
-        chat_id: row.get::<_, Option<String>>("chat_id")?.map(ChatId),
-        channel: row.get("channel")?,
-        paused_until: row.get::<_, Option<i64>>("paused_until")?.map(moment),
+        chat_id: row.get::<_, Option<String>>(8)?.map(ChatId),
+        channel: row.get(9)?,
+        paused_until: row.get::<_, Option<i64>>(10)?.map(moment),
     })
 }

@@ -24,7 +24,7 @@ use super::{Tx, wal};
 pub(super) const APPLICATION_ID: i64 = 0x4442_5246;
 
 /// Every migration, oldest first; its place is its number.
-pub const MIGRATIONS: [&str; 8] = [
+pub const MIGRATIONS: [&str; 9] = [
     include_str!("../../migrations/0001_first.sql"),
     include_str!("../../migrations/0002_audit.sql"),
     include_str!("../../migrations/0003_upkeep.sql"),
@@ -33,6 +33,7 @@ pub const MIGRATIONS: [&str; 8] = [
     include_str!("../../migrations/0006_gone_calendars.sql"),
     include_str!("../../migrations/0007_watch.sql"),
     include_str!("../../migrations/0008_calendars.sql"),
+    include_str!("../../migrations/0009_search.sql"),
 ];
 
 const EVERY_CONNECTION: &str = "

@@ -2,8 +2,8 @@
 //!
 //! SQLite has one writer; a pool would only move the queue into its busy handler, which sleeps and
 //! is unfair. Jobs that wait while a commit is under way share the next one. People wait for theirs
-//! (an acknowledgement has three seconds), so their lane is emptied first; the background gets at
-//! least one job into every batch, and as many as fit into a few milliseconds.
+//! (an acknowledgement has three seconds), so their lane is emptied first; the background gets one job
+//! into every batch, and as many as fit into a few milliseconds where nobody waits.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::Tx;
-use super::desk::{Desk, Job, job};
+use super::desk::{Desk, Job};
 use super::figures::{Figures, Meters};
 use super::trouble::Failure;
 
@@ -22,7 +21,7 @@ use super::trouble::Failure;
 const QUEUE: usize = 4096;
 /// Jobs that share a commit, at most.
 const BATCH: usize = 256;
-/// How long the background may make a batch last.
+/// How long the background may make a batch last that nobody waits for.
 const BEHIND_FOR: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +47,8 @@ struct Queue {
 struct Lanes {
     people: VecDeque<Job>,
     behind: VecDeque<Job>,
+    /// Waking somebody who is awake costs a call of the system for each job.
+    is_asleep: bool,
     is_closed: bool,
 }
 
@@ -70,14 +71,9 @@ impl Writer {
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
-    pub(super) async fn transact<T, F>(&self, lane: Lane, work: F) -> anyhow::Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Tx<'_>) -> anyhow::Result<T> + Send + 'static,
-    {
-        let (job, done) = job(work);
-        self.queue.add(lane, job)?;
-        done.await.context("the store's writing thread has ended")?
+    /// Queues `job`; its result comes once it is on disk.
+    pub(super) fn add(&self, lane: Lane, job: Job) -> anyhow::Result<()> {
+        self.queue.add(lane, job)
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -130,15 +126,20 @@ impl Queue {
             bail!("the store is overloaded; nothing was saved");
         }
         jobs.push_back(job);
+        let is_asleep = std::mem::take(&mut lanes.is_asleep);
         drop(lanes);
-        self.filled.notify_one();
+        if is_asleep {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for work. Says whether there is any; there is none once we are closed.
     fn wait(&self) -> bool {
         let is_idle = |lanes: &mut Lanes| {
-            lanes.people.is_empty() && lanes.behind.is_empty() && !lanes.is_closed
+            lanes.is_asleep =
+                lanes.people.is_empty() && lanes.behind.is_empty() && !lanes.is_closed;
+            lanes.is_asleep
         };
         let lanes = self.filled.wait_while(self.lanes(), is_idle);
         let lanes = lanes.unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +154,8 @@ impl Queue {
         let owed = turn.jobs + 1 == BATCH && turn.behind == 0 && !lanes.behind.is_empty();
         let person = if owed { None } else { lanes.people.pop_front() };
         let job = person.or_else(|| {
-            let may = turn.behind == 0 || turn.began.elapsed() < BEHIND_FOR;
+            let does_nobody_wait = turn.jobs == turn.behind;
+            let may = turn.behind == 0 || does_nobody_wait && turn.began.elapsed() < BEHIND_FOR;
             let job = may.then(|| lanes.behind.pop_front()).flatten()?;
             turn.behind += 1;
             Some(job)

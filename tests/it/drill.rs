@@ -222,7 +222,7 @@ async fn a_backup_is_looked_over_without_being_touched() {
     assert_eq!(code, Some(0));
     let (said, size) = (said.replace(" KiB", ""), "copy.db: good, ");
     let rest = said.strip_prefix(size).unwrap().trim_start_matches(|c: char| c.is_ascii_digit());
-    insta::assert_snapshot!(rest, @", checksum right, 5 people, 1 debriefs, 2 answers, the newest answer of 2026-03-10T12:30:00Z, schema 8");
+    insta::assert_snapshot!(rest, @", checksum right, 5 people, 1 debriefs, 2 answers, the newest answer of 2026-03-10T12:30:00Z, schema 9");
     assert!(files(world.folder.path()) == before, "verifying changed something");
 
     // A stretch of it, as a bad disk turns it.
@@ -277,7 +277,7 @@ async fn a_backup_of_an_older_version_is_brought_up_to_date_and_a_newer_one_refu
         let (code, said) = beside(&world, arguments).await;
         assert_eq!(code, Some(1));
         insta::allow_duplicates! {
-            insta::assert_snapshot!(said, @"debrief: old.db was written by a newer debrief (version 99, this one knows 8); use that one, or an older backup");
+            insta::assert_snapshot!(said, @"debrief: old.db was written by a newer debrief (version 99, this one knows 9); use that one, or an older backup");
         }
     }
 }

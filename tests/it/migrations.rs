@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 
 /// Sample rows of each version, in order.
-const SAMPLES: [&str; 8] = [
+const SAMPLES: [&str; 9] = [
     include_str!("samples/0001.sql"),
     include_str!("samples/0002.sql"),
     include_str!("samples/0003.sql"),
@@ -20,6 +20,7 @@ const SAMPLES: [&str; 8] = [
     include_str!("samples/0006.sql"),
     include_str!("samples/0007.sql"),
     include_str!("samples/0008.sql"),
+    include_str!("samples/0009.sql"),
 ];
 
 fn now() -> Timestamp {

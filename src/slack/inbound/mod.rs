@@ -9,6 +9,9 @@
 mod event;
 mod form;
 mod interaction;
+mod lean;
+
+use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
@@ -122,7 +125,9 @@ pub(super) fn read(raw: &str, us: &Us) -> Frame {
 
 /// Reads the body of a request whose signature holds: JSON for events, a form for everything else.
 pub(super) fn read_body(raw: &[u8], us: &Us) -> Request {
-    let text = String::from_utf8_lossy(raw);
+    // Nearly always it is text, which is seen much faster than what is not text is mended.
+    let text =
+        std::str::from_utf8(raw).map_or_else(|_| String::from_utf8_lossy(raw), Cow::Borrowed);
     if text.trim_start().starts_with('{') {
         let payload = serde_json::from_str::<Value>(&text).unwrap_or_default();
         if word(&payload, "type") == Some("url_verification") {
@@ -135,6 +140,13 @@ pub(super) fn read_body(raw: &[u8], us: &Us) -> Request {
             other => unreadable(&payload, other.unwrap_or("body"), &text),
         };
         return Request::Delivery(Box::new(delivery));
+    }
+    if let Some(value) = only_payload(raw) {
+        let delivery = understand(Kind::Interaction, &lean::read(&value), &text, us);
+        if !matches!(delivery.inbound.what, What::Unreadable { .. }) {
+            return Request::Delivery(Box::new(delivery));
+        }
+        // That one is told from others by all of it: below.
     }
     let mut fields = Map::new();
     for (name, value) in form_urlencoded::parse(raw) {
@@ -153,6 +165,26 @@ pub(super) fn read_body(raw: &[u8], us: &Us) -> Request {
         Some(_) => understand(Kind::Command, &payload, &text, us),
         None => unreadable(&payload, "body", &text),
     }))
+}
+
+/// The payload of a form that consists of nothing else, as Slack sends every tap and every submission;
+/// `None` if it is anything out of the ordinary. The same as [`form_urlencoded::parse`], which mends
+/// whatever comes, in a fraction of the time.
+fn only_payload(raw: &[u8]) -> Option<String> {
+    let encoded = raw.strip_prefix(b"payload=")?;
+    let digit =
+        |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut decoded = Vec::with_capacity(encoded.len());
+    let mut bytes = encoded.iter();
+    while let Some(&byte) = bytes.next() {
+        decoded.push(match byte {
+            b'&' => return None,
+            b'+' => b' ',
+            b'%' => digit(bytes.next()?)? << 4 | digit(bytes.next()?)?,
+            plain => plain,
+        });
+    }
+    String::from_utf8(decoded).ok()
 }
 
 /// Reads once more what could not be understood, from whichever door it came.

@@ -129,6 +129,7 @@ async fn f06_forgetting_that_was_killed_leaves_whole_debriefs_and_is_finished_la
     let now = local("2026-03-10T13:30");
     let store = Store::open(&path, now).unwrap();
     old_and_young(&path, 250, 3);
+    store.transact(|tx| tx.index_words(1000)).await.unwrap();
     let age = Age::parse("18mo").unwrap();
     let ages = Retention { debriefs: age, times: age, messages: age, dead_letters: age };
     let limits = Limits::at(&ages, now);
@@ -174,9 +175,9 @@ fn old_and_young(path: &Path, old: i64, young: i64) {
              INSERT INTO debrief (id, meeting_id, rep_id, state, due_at, answered_at)
              SELECT i, i, 1, 'answered', at, at FROM made;
              INSERT INTO answer (id, debrief_id, rep_id, slot, question, body, is_text, version,
-                 written_at)
-             SELECT 2 * i, i, 1, 'ended', 'ended', 'no', 0, 1, at FROM made
-             UNION ALL SELECT 2 * i + 1, i, 1, 'reflect', 'q', 'some words', 1, 2, at FROM made;
+                 written_at, is_unindexed)
+             SELECT 2 * i, i, 1, 'ended', 'ended', 'no', 0, 1, at, 0 FROM made
+             UNION ALL SELECT 2 * i + 1, i, 1, 'reflect', 'q', 'some words', 1, 2, at, 1 FROM made;
              INSERT INTO answer_version (answer_id, version, question, body, written_at)
              SELECT 2 * i + 1, 1, 'q', 'first words', at FROM made;
              INSERT INTO outbox (delivery_key, kind, subject, seq, person_id, state, created_at,

@@ -90,6 +90,8 @@ impl Victim {
         drop(Store::open(&self.store(), now()).map_err(|error| format!("{error:#}"))?);
         let store = Connection::open(self.store()).unwrap();
         sound(&store)?;
+        // The index of words follows behind.
+        debrief::store::visit(&self.store(), |tx| tx.index_words(u32::MAX)).unwrap();
         let mut whole = store
             .prepare(
                 "SELECT count(*) FROM meeting JOIN debrief ON debrief.meeting_id = meeting.id

@@ -1,6 +1,11 @@
 //! Looking things up, and who may.
 
+use debrief::domain::debrief::DebriefId;
+use debrief::domain::person::PersonId;
 use debrief::playground::plain;
+use debrief::ports::Clock;
+use debrief::store::answers::{Answer, Slot};
+use rusqlite::Connection;
 
 use crate::world::{LEO, MAYA, NINA, PRIYA, TOM, World};
 
@@ -208,4 +213,35 @@ pub(super) async fn very_long_answers_still_fit_on_a_page() {
     let page = world.command(MAYA, "/debrief me").await;
     assert_eq!(page.matches("[Edit]").count(), 5, "{page}");
     assert!(world.home(MAYA).await.contains("Firm5"));
+}
+
+#[tokio::test]
+async fn words_are_found_although_the_index_follows_behind() {
+    let world = with_answers().await;
+    let look = |sql: &str| -> i64 {
+        Connection::open(world.path("debrief.db"))
+            .unwrap()
+            .query_row(sql, [], |row| row.get(0))
+            .unwrap()
+    };
+    let unindexed = "SELECT count(*) FROM answer WHERE is_unindexed = 1";
+    assert_eq!(look(unindexed), 0, "the background has done it");
+    let forgot = "SELECT debrief_id FROM answer WHERE body LIKE 'I nearly forgot%'";
+    let rep = look("SELECT id FROM person WHERE email = 'maya@own.example'");
+    let (debrief, rep, now) = (DebriefId(look(forgot)), PersonId(rep), world.clock.now());
+    for body in ["I nearly forgot the samovar", "I nearly forgot the papaya"] {
+        let answer = Answer { question: "nearly".into(), body: body.into() };
+        let write = move |tx: &debrief::store::Tx<'_>| {
+            tx.write_answer(debrief, rep, Slot::Reflect, &answer, now)
+        };
+        world.running().bot().store.transact(write).await.unwrap();
+    }
+    assert_eq!(look(unindexed), 1);
+    assert!(world.command(MAYA, "/debrief history papaya").await.contains("Acme"));
+    assert_eq!(look(unindexed), 0);
+    assert_eq!(look("SELECT count(*) FROM outdated_words"), 0);
+    for gone in ["samovar", "price"] {
+        let found = world.command(MAYA, &format!("/debrief history {gone}")).await;
+        assert_eq!(found, "None of your debriefs match that.");
+    }
 }

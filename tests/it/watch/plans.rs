@@ -42,6 +42,7 @@ fn scans(path: &std::path::Path, work: impl FnOnce(&Tx<'_>) -> anyhow::Result<()
                 "outbox_sending",
                 "outbox_failed",
                 "debrief_due",
+                "answer_unindexed",
                 "person_unmatched",
             ]
             .iter()
@@ -94,7 +95,7 @@ fn said() -> Said {
 fn what_waits_and_what_is_due_is_found() {
     type Path = fn(&Tx<'_>) -> anyhow::Result<()>;
     let (_folder, path) = empty_store();
-    let ways: [(&str, Path); 26] = [
+    let ways: [(&str, Path); 28] = [
         ("waiting", |tx| tx.waiting(PersonId(1), now()).map(drop)),
         ("asked now", |tx| tx.asked_now(PersonId(1)).map(drop)),
         ("claim", |tx| tx.claim_due(Queue::Posts, now(), 32).map(drop)),
@@ -122,6 +123,8 @@ fn what_waits_and_what_is_due_is_found() {
         ("unmatched", |tx| tx.unmatched().map(drop)),
         ("forget", |tx| tx.forget_deliveries(now())),
         ("first delivery", |tx| tx.first_delivery(&["key".into()], now()).map(drop)),
+        ("words to index", |tx| tx.index_words(100).map(drop)),
+        ("a rep's words to index", |tx| tx.has_unindexed_words(PersonId(1)).map(drop)),
         ("doubled", |tx| tx.doubled_prompts(0, 2000).map(drop)),
     ];
     for (name, way) in ways {

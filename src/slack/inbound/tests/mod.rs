@@ -115,3 +115,21 @@ fn what_cannot_be_read_is_kept_and_answered() {
         assert!(read.delivery.inbound.keys[0].starts_with("raw:"));
     }
 }
+
+#[test]
+fn a_payload_alone_is_decoded_as_any_form_is() {
+    for raw in [
+        "payload=%7B%22a%22%3A+%22b%2Bc%22%7D",
+        "payload=",
+        "payload=plain+text",
+        "payload=%c3%A4%F0%9F%8E%89",
+        "payload={\"a\":\"\u{e4}\"}",
+    ] {
+        let fields: Vec<_> = form_urlencoded::parse(raw.as_bytes()).collect();
+        assert_eq!(only_payload(raw.as_bytes()).unwrap(), fields[0].1, "{raw}");
+    }
+    for odd in ["payload=%7", "payload=%zz", "payload=%ff", "payload=a&ssl_check=1", "a=payload=b"]
+    {
+        assert_eq!(only_payload(odd.as_bytes()), None, "{odd}");
+    }
+}

@@ -114,6 +114,7 @@ proptest! {
             for (rep, account) in [(own, "Acme"), (other, "Secretfirm")] {
                 debriefed(tx, rep, account, "The price is a secret", Lock::Open, start()).unwrap();
             }
+            tx.index_words(u32::MAX).unwrap();
             for (words, account) in searches {
                 let filter = HistoryFilter { words, account, ..HistoryFilter::default() };
                 let scope = HistoryScope { rep: own, viewer: Viewer::Rep, from: None };
@@ -195,6 +196,7 @@ fn organisation(tx: &Tx<'_>, steps: &[Step]) {
             }
         }
     }
+    tx.index_words(u32::MAX).unwrap();
     for reader in 0..PEOPLE {
         for rep in 0..PEOPLE {
             let line = lines.get(&rep).filter(|(manager, _)| *manager == reader);
@@ -239,13 +241,14 @@ fn looked_up(
 }
 
 #[test]
-fn s15_a_word_is_looked_for_alike_on_every_page_and_unmoved_by_what_is_locked() {
+fn a_word_is_looked_for_alike_on_every_page_and_unmoved_by_what_is_locked() {
     in_store(|tx| {
         tx.apply_roster(&[entry(0, None, false), entry(1, Some(0), false)], start()).unwrap();
         let rep = id(tx, 1);
         let at = |hours| start() + SignedDuration::from_hours(hours);
         debriefed(tx, rep, "Older", "Hold the prices back", Lock::Open, at(0)).unwrap();
         debriefed(tx, rep, "Newer", "Ask for the price", Lock::OnlyMe, at(1)).unwrap();
+        tx.index_words(u32::MAX).unwrap();
         let found = |viewer, words: &[&str], before| -> Vec<_> {
             let words = words.iter().map(|word| (*word).to_owned()).collect();
             let filter = HistoryFilter { words, before, ..HistoryFilter::default() };
