@@ -301,7 +301,7 @@ fn a_backup_can_lie_anywhere() {
     let made = backup::into_file(&store, &odd, &|| true).unwrap();
     assert_eq!(backup::look_over(&odd).unwrap(), made);
     let again = backup::into_file(&store, &odd, &|| true).unwrap_err();
-    assert!(again.to_string().ends_with("exists already"), "{again}");
+    assert!(again.to_string().ends_with("exists already; name another file"), "{again}");
     let names = std::fs::read_dir(folder.path()).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = names.filter(|name| name.starts_with('ä')).collect();
