@@ -241,7 +241,7 @@ fn looked_up(
 }
 
 #[test]
-fn a_word_is_looked_for_alike_on_every_page_and_unmoved_by_what_is_locked() {
+fn s15_a_word_is_looked_for_alike_on_every_page_and_unmoved_by_what_is_locked() {
     in_store(|tx| {
         tx.apply_roster(&[entry(0, None, false), entry(1, Some(0), false)], start()).unwrap();
         let rep = id(tx, 1);
