@@ -220,7 +220,7 @@ fn fits_the_budget(
     let midnight = today.start_of_day().map_or(now, |zoned| zoned.timestamp());
     let tomorrow = today.tomorrow().and_then(|day| day.start_of_day());
     let tomorrow = tomorrow.map_or(now, |zoned| zoned.timestamp());
-    let asked = tx.asked_since(rep.id, midnight)?;
+    let asked = tx.asked_since(rep.id, midnight, debrief.id)?;
     let left = rules.prompt.max_per_day.saturating_sub(asked);
     let mut rivals = Vec::new();
     for rival in tx.rival_plans(rep.id, debrief.id, tomorrow)? {

@@ -161,15 +161,21 @@ impl Tx<'_> {
         )
     }
 
-    /// How often a rep was asked since then.
-    pub fn asked_since(&self, rep: PersonId, since: Timestamp) -> anyhow::Result<u32> {
+    /// About how many debriefs a rep was asked since then, other than this one: a moved meeting that
+    /// is asked about again is no further one.
+    pub fn asked_since(
+        &self,
+        rep: PersonId,
+        since: Timestamp,
+        this: DebriefId,
+    ) -> anyhow::Result<u32> {
         self.0
             .prepare_cached(
-                "SELECT count(*) FROM outbox
+                "SELECT count(DISTINCT subject) FROM outbox
                  WHERE person_id = ?1 AND kind = 'prompt' AND created_at >= ?2
-                   AND state <> 'dropped'",
+                   AND state <> 'dropped' AND subject <> ?3",
             )?
-            .query_row((rep.0, seconds(since)), |row| row.get(0))
+            .query_row((rep.0, seconds(since), this.0), |row| row.get(0))
             .context("count today's prompts")
     }
 

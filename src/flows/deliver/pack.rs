@@ -126,7 +126,8 @@ fn question(
     let opens = if log::is_by_hand(debrief) {
         now
     } else {
-        rules.prompt.hours.next_open(now, &person.zone, debrief.end)
+        // Not before the end either, though it was queued after it by a clock that was ahead.
+        rules.prompt.hours.next_open(now.max(debrief.end), &person.zone, debrief.end)
     };
     let is_wanted = prompt::still_wanted(debrief) && row.seq == debrief.asks.to_string();
     // One that may stand there already is looked for in any case.

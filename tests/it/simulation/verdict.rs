@@ -166,7 +166,8 @@ impl Verdict<'_> {
             && (zoned.hour() >= 17 || !self.world.was_up(end, closing))
     }
 
-    /// A day's budget keeps a question back if that day has more meetings than the budget.
+    /// A day's budget keeps a question back if that day has more meetings than the budget, or if
+    /// questions about the evening before were asked on it.
     fn may_be_held(&self, entry: &Entry, state: &str) -> bool {
         let budget = usize::try_from(self.world.config.prompt.max_per_day).unwrap();
         let zone = self.world.zone(entry.rep);
@@ -176,7 +177,19 @@ impl Verdict<'_> {
                 && other.customer
                 && other.versions.iter().any(|version| day(*version) == day(entry.latest()))
         });
-        state == "held" && that_day.count() > budget
+        let others = self.debriefs.iter().filter(|(_, stored)| {
+            let mut all = self.world.calendars.entries().into_iter();
+            stored.uid != entry.uid
+                && all.any(|other| other.uid == stored.uid && other.rep == entry.rep)
+        });
+        let on_that_day = |message: &Message| {
+            let asked = message.requested.1.to_zoned(zone.clone()).date();
+            entry.versions.iter().any(|version| day(*version) == asked)
+        };
+        let asked = others.filter(|(id, _)| {
+            self.messages.get(*id).is_some_and(|messages| messages.iter().any(on_that_day))
+        });
+        state == "held" && (that_day.count() > budget || asked.count() >= budget)
     }
 
     /// What people said is what is stored.
