@@ -4,9 +4,6 @@ CREATE TABLE feed_of_person (
     id             INTEGER PRIMARY KEY,
     person_id      INTEGER NOT NULL REFERENCES person (id),
     source         TEXT    NOT NULL,
-    etag           TEXT,
-    last_modified  TEXT,
-    body           BLOB,
     good_at        INTEGER,
     tried_at       INTEGER,
     problem        TEXT,
@@ -16,6 +13,10 @@ CREATE TABLE feed_of_person (
     next_at        INTEGER NOT NULL DEFAULT 0,
     -- Its server asked not to be called before.
     patience_until INTEGER NOT NULL DEFAULT 0,
+    etag           TEXT,
+    last_modified  TEXT,
+    -- Last, since it may be long.
+    body           BLOB,
     UNIQUE (person_id, source)
 ) STRICT;
 INSERT INTO feed_of_person (person_id, source, etag, last_modified, body, good_at, tried_at, problem,
@@ -45,9 +46,12 @@ CREATE TABLE sighting (
     seal            INTEGER NOT NULL,
     -- The calendar shows it no longer. The row stays, so that a meeting that comes back is news.
     is_gone         INTEGER NOT NULL DEFAULT 0 CHECK (is_gone IN (0, 1)),
+    -- The calendar is that of whoever called the meeting.
+    is_organisers   INTEGER NOT NULL DEFAULT 0 CHECK (is_organisers IN (0, 1)),
     PRIMARY KEY (feed_id, uid, original_start)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sighting_meeting ON sighting (meeting_id);
+CREATE INDEX sighting_end ON sighting (ends_at);
 INSERT INTO sighting (feed_id, uid, original_start, meeting_id, starts_at, ends_at, is_cancelled,
     sequence, is_customer, news_at, seal)
 SELECT feed.id, uid, original_start, meeting.id, starts_at, ends_at, 0, NULL, is_customer, 0, 0
@@ -64,6 +68,9 @@ CREATE TABLE gathering (
     sequence        INTEGER,
     -- As in sighting.
     news_at         INTEGER NOT NULL,
+    -- Tells organisers apart, so that a meeting of somebody else that bears the same uid is another
+    -- one; 0 where calendars name none.
+    organiser       INTEGER NOT NULL,
     PRIMARY KEY (uid, original_start)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX gathering_end ON gathering (ends_at);

@@ -296,13 +296,19 @@ async fn check_calendars(
     }
     found.sort();
     for (email, source, result) in found {
+        let several = roster.people.iter().any(|row| row.email == email && row.calendars.len() > 1);
+        let which = CalendarSource::parse(&source).filter(|_| several);
+        let which = which.map_or(String::new(), |which| format!("{}: ", which.provider()));
+        let email = format!("{email}: {which}");
         match result {
-            Ok(line) => report.good("calendar", &format!("{email}: {line}"))?,
+            Ok(line) => report.good("calendar", &format!("{email}{line}"))?,
             Err(problem) => {
-                let stored =
-                    stored.feeds.iter().find(|feed| feed.email == email && feed.source == source);
+                let stored = stored
+                    .feeds
+                    .iter()
+                    .find(|feed| feed.source == source && email.starts_with(&feed.email));
                 let last = stored.map(remembered).unwrap_or_default();
-                report.bad("calendar", &format!("{email}: {problem}{last}"))?;
+                report.bad("calendar", &format!("{email}{problem}{last}"))?;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::header::{
-    ACCEPT, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    ACCEPT, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
     LAST_MODIFIED, RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode};
@@ -171,9 +171,16 @@ pub(super) fn trouble(status: StatusCode) -> Trouble {
     }
 }
 
-/// For how many seconds the server asks not to be called.
+/// For how many seconds the server asks not to be called, as a number or as a date beside its own.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok())
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let wish = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = wish.parse() {
+        return Some(seconds);
+    }
+    let date = |text| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let wait = date(wish)?.duration_since(date(text(DATE)?)?);
+    u64::try_from(wait.as_secs()).ok()
 }
 
 /// Reads a file; one that did not change since is not read again.

@@ -67,14 +67,16 @@ pub fn holds_for_all(
         // A guest's calendar may show what they deleted as cancelled.
         None => !says.cancelled || voice == Voice::Organiser,
         Some(word) => {
-            let counts_more = matches!(
-                (says.sequence, word.sequence), (Some(this), Some(word)) if this > word
-            );
+            let counts = says.sequence.zip(word.sequence);
+            let counts_more = counts.is_some_and(|(this, word)| this > word);
+            // The organiser's own second calendar may be late as well.
+            let counts_less = counts.is_some_and(|(this, word)| this < word);
             // A calendar that goes back to a lower count had counted wrongly before.
-            let takes_back = before.is_some_and(|before| {
-                says.sequence < before.sequence && before.sequence == word.sequence
-            });
-            counts_more || takes_back || (is_change && voice == Voice::Organiser)
+            let takes_back = counts_less
+                && before.is_some_and(|before| {
+                    before.sequence == word.sequence && before.sequence.is_some()
+                });
+            counts_more || takes_back || (is_change && !counts_less && voice == Voice::Organiser)
         }
     }
 }
@@ -124,6 +126,21 @@ mod tests {
         assert!(holds(&Said { sequence: Some(2), ..deleted }, Some(&old), Voice::Guest));
         assert!(!holds_for_all(&deleted, None, None, Voice::Guest));
         assert!(holds_for_all(&old, None, None, Voice::Guest));
+    }
+
+    #[test]
+    fn what_an_organisers_late_calendar_shows_does_not_undo_what_came_after() {
+        let cancelled = Said { cancelled: true, ..said("11:00", 2) };
+        let (first, moved) = (said("10:00", 0), said("11:00", 1));
+        let late = holds_for_all(&moved, Some(&first), Some(&cancelled), Voice::Organiser);
+        assert!(!late, "the count says that it is older");
+    }
+
+    #[test]
+    fn a_calendar_that_does_not_count_takes_nothing_back() {
+        let word = said("10:00", 2);
+        let bare = Said { cancelled: true, sequence: None, ..word };
+        assert!(!holds_for_all(&bare, Some(&word), Some(&word), Voice::Guest));
     }
 
     #[test]

@@ -214,9 +214,17 @@ fn explain(
         Verdict::Customer(guess) => {
             let guess = subject.known.corrections.get(&meeting.uid).cloned().unwrap_or(guess);
             let at = ask_at(meeting.end, &busy(all, meeting, subject), &rules.prompt, zone);
+            let back = all
+                .iter()
+                .filter(|other| is_absence(other, &subject.email))
+                .filter(|away| (away.start..away.end).contains(&at))
+                .map(|away| away.end)
+                .max();
+            let at = back.map_or(at, |back| rules.prompt.hours.next_open(back, zone, meeting.end));
             explained.is_customer = true;
             explained.kind = Some(guess.kind.as_str());
-            explained.reason = format!("external guest at {}", guess.account.key);
+            let away = if back.is_some() { ", out of office until then" } else { "" };
+            explained.reason = format!("external guest at {}{away}", guess.account.key);
             explained.account = Some(guess.account.name);
             explained.domain = Some(guess.account.key);
             explained.ask_at = Some(at);

@@ -174,6 +174,10 @@ fn ask(
     let seen_at = tx.seen_at(debrief.id)?;
     if seen_at.is_some_and(|seen_at| seen_at + rules.max_calendar_age < now) {
         // It may have been moved or cancelled, for all we know.
+        if debrief.end + rules.prompt.expire_after < now {
+            tx.change_state(debrief.id, &[State::Planned], State::Expired)?;
+            return Ok(());
+        }
         tracing::info!(debrief.id = debrief.id.0, "not asked: its calendar was not read for long");
         return tx.hold_off(debrief.id, now + AGAIN);
     }
@@ -202,7 +206,7 @@ fn wait_for_return(
     until: Timestamp,
 ) -> anyhow::Result<()> {
     let open = rules.prompt.hours.next_open(until, &rep.zone, debrief.end);
-    if open < debrief.end + rules.prompt.expire_after {
+    if until < debrief.end + rules.prompt.expire_after {
         return tx.hold_off(debrief.id, open);
     }
     tx.change_state(debrief.id, &[State::Planned], State::Held)?;

@@ -37,18 +37,20 @@ const ROWS: [(&str, &str, &str); 15] = [
     ("answers", "answer", "rep_id = :id"),
     ("debriefs", "debrief", "rep_id = :id"),
     (
+        "meetings as organisers left them",
+        "gathering",
+        "(EXISTS (SELECT 1 FROM meeting AS own
+            WHERE own.rep_id = :id AND own.uid = gathering.uid)
+          OR EXISTS (SELECT 1 FROM sighting JOIN feed ON feed.id = feed_id
+            WHERE person_id = :id AND sighting.uid = gathering.uid))
+         AND NOT EXISTS (SELECT 1 FROM meeting AS other
+           WHERE other.uid = gathering.uid AND other.rep_id <> :id)",
+    ),
+    (
         "meetings as calendars show them",
         "sighting",
         "feed_id IN (SELECT id FROM feed WHERE person_id = :id)
          OR meeting_id IN (SELECT id FROM meeting WHERE rep_id = :id)",
-    ),
-    (
-        "meetings as organisers left them",
-        "gathering",
-        "EXISTS (SELECT 1 FROM meeting AS own
-           WHERE own.rep_id = :id AND own.uid = gathering.uid)
-         AND NOT EXISTS (SELECT 1 FROM meeting AS other
-           WHERE other.uid = gathering.uid AND other.rep_id <> :id)",
     ),
     ("absences", "absence", "feed_id IN (SELECT id FROM feed WHERE person_id = :id)"),
     ("meetings", "meeting", "rep_id = :id"),

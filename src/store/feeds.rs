@@ -93,11 +93,12 @@ impl Tx<'_> {
         sources: &[CalendarSource],
     ) -> anyhow::Result<()> {
         let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
-        for before in self.feeds(person)? {
-            if !sources.contains(&before.source) {
+        for (id, source) in self.feed_sources(person)? {
+            if !sources.contains(&source) {
+                self.look_again_beside(id)?;
                 self.0
                     .prepare_cached("DELETE FROM feed WHERE id = ?1")?
-                    .execute([before.id.0])
+                    .execute([id.0])
                     .context("forget a calendar")?;
             }
         }
@@ -110,6 +111,26 @@ impl Tx<'_> {
                 .context("store a calendar")?;
         }
         Ok(())
+    }
+
+    /// Without what they hold, which may be much.
+    fn feed_sources(&self, person: PersonId) -> anyhow::Result<Vec<(FeedId, String)>> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT id, source FROM feed WHERE person_id = ?1 ORDER BY id")?;
+        let rows = statement.query_map([person.0], |row| Ok((FeedId(row.get(0)?), row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<_>>().context("list somebody's calendars")
+    }
+
+    /// Whether somebody has another calendar that was never read yet.
+    pub fn has_unread_feed_beside(&self, person: PersonId, feed: FeedId) -> anyhow::Result<bool> {
+        self.0
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM feed
+                   WHERE person_id = ?1 AND id <> ?2 AND good_at IS NULL)",
+            )?
+            .query_row((person.0, feed.0), |row| row.get(0))
+            .context("look for calendars that were never read")
     }
 
     /// Which calendars are to be read now, the longest waiting first.

@@ -46,20 +46,18 @@ pub struct OpenPlan {
 }
 
 impl Tx<'_> {
-    /// The row of a meeting, and its end as known so far.
+    /// The row of a meeting.
     pub fn meeting(
         &self,
         rep: PersonId,
         (uid, original_start): &(String, Timestamp),
-    ) -> anyhow::Result<Option<(i64, Timestamp)>> {
+    ) -> anyhow::Result<Option<i64>> {
         self.0
             .prepare_cached(
-                "SELECT id, ends_at FROM meeting
+                "SELECT id FROM meeting
                  WHERE rep_id = ?1 AND uid = ?2 AND original_start = ?3",
             )?
-            .query_row((rep.0, uid, seconds(*original_start)), |row| {
-                Ok((row.get(0)?, moment(row.get(1)?)))
-            })
+            .query_row((rep.0, uid, seconds(*original_start)), |row| row.get(0))
             .optional()
             .context("look for a meeting")
     }
@@ -75,7 +73,7 @@ impl Tx<'_> {
     /// Stores a meeting, known or not; returns its row.
     pub fn upsert_meeting(&self, rep: PersonId, meeting: &JudgedMeeting) -> anyhow::Result<i64> {
         match self.meeting(rep, &(meeting.uid.clone(), meeting.original_start))? {
-            Some((id, _)) => self.update_meeting(rep, id, meeting).map(|()| id),
+            Some(id) => self.update_meeting(id, meeting).map(|()| id),
             None => self.insert_meeting(rep, meeting),
         }
     }
@@ -100,17 +98,12 @@ impl Tx<'_> {
                 |row| row.get(0),
             )
             .context("store a meeting")
-            .and_then(|id| self.update_meeting(rep, id, meeting).map(|()| id))
+            .and_then(|id| self.update_meeting(id, meeting).map(|()| id))
     }
 
     /// Brings what is known of a meeting up to date.
-    pub fn update_meeting(
-        &self,
-        rep: PersonId,
-        id: i64,
-        meeting: &JudgedMeeting,
-    ) -> anyhow::Result<()> {
-        let corrected = self.correction(rep, &meeting.uid)?;
+    pub fn update_meeting(&self, id: i64, meeting: &JudgedMeeting) -> anyhow::Result<()> {
+        let corrected = self.correction(id)?;
         let guess = corrected.as_ref().or(meeting.customer.as_ref());
         self.0
             .prepare_cached(
@@ -200,14 +193,16 @@ impl Tx<'_> {
         rows.collect::<rusqlite::Result<_>>().context("list plans")
     }
 
-    /// What a rep said a series is about.
-    fn correction(&self, rep: PersonId, uid: &str) -> anyhow::Result<Option<Guess>> {
+    /// What a rep said the series of a meeting is about.
+    fn correction(&self, meeting: i64) -> anyhow::Result<Option<Guess>> {
         self.0
             .prepare_cached(
-                "SELECT kind, account_key, account_name FROM correction
-                 WHERE rep_id = ?1 AND uid = ?2",
+                "SELECT correction.kind, correction.account_key, correction.account_name
+                 FROM meeting JOIN correction
+                    ON correction.rep_id = meeting.rep_id AND correction.uid = meeting.uid
+                 WHERE meeting.id = ?1",
             )?
-            .query_row((rep.0, uid), |row| {
+            .query_row([meeting], |row| {
                 Ok(Guess {
                     kind: Kind::parse(&row.get::<_, String>(0)?).unwrap_or(Kind::Other),
                     account: Account { key: row.get(1)?, name: row.get(2)? },

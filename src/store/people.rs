@@ -132,7 +132,7 @@ impl Tx<'_> {
         let now = self.person(person)?.map(|person| person.zone);
         if now.as_ref() != before {
             self.0
-                .prepare_cached("UPDATE feed SET next_at = 0 WHERE person_id = ?1")?
+                .prepare_cached("UPDATE feed SET next_at = patience_until WHERE person_id = ?1")?
                 .execute([person.0])
                 .context("have a calendar read anew")?;
         }

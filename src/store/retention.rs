@@ -47,6 +47,8 @@ pub enum Step {
     /// Meetings that nobody was to be asked about.
     Meetings,
     Times,
+    /// What calendars said of meetings that are over.
+    Sightings,
     /// What organisers said of meetings that are over.
     Gatherings,
     Corrections,
@@ -63,10 +65,11 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Debriefs,
         Self::Meetings,
         Self::Times,
+        Self::Sightings,
         Self::Gatherings,
         Self::Corrections,
         Self::Words,
@@ -86,6 +89,7 @@ impl Step {
             Self::Debriefs | Self::People => (limits.debriefs, ""),
             Self::Meetings => (limits.debriefs, MEETINGS),
             Self::Times => (limits.times, TIMES),
+            Self::Sightings => (limits.times, SIGHTINGS),
             Self::Gatherings => (limits.times, GATHERINGS),
             Self::Corrections => (limits.debriefs, CORRECTIONS),
             Self::Words => (limits.messages, WORDS),
@@ -107,6 +111,9 @@ const TIMES: &str = "DELETE FROM meeting WHERE id IN (
     SELECT id FROM meeting WHERE ends_at < ?1 AND is_customer = 0
       AND NOT EXISTS (SELECT 1 FROM debrief WHERE meeting_id = meeting.id)
     ORDER BY ends_at LIMIT ?2)";
+
+const SIGHTINGS: &str = "DELETE FROM sighting WHERE (feed_id, uid, original_start) IN (
+    SELECT feed_id, uid, original_start FROM sighting WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)";
 
 const GATHERINGS: &str = "DELETE FROM gathering WHERE (uid, original_start) IN (
     SELECT uid, original_start FROM gathering WHERE ends_at < ?1 ORDER BY ends_at LIMIT ?2)";

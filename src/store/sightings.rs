@@ -27,6 +27,8 @@ pub struct Sighting {
     pub matters: bool,
     /// Another calendar of the same person shows it too.
     pub is_shared: bool,
+    /// The calendar is that of whoever called the meeting.
+    pub is_organisers: bool,
 }
 
 /// The same as another calendar of the person shows it.
@@ -35,6 +37,8 @@ pub struct OtherSighting {
     pub feed: FeedId,
     pub said: Said,
     pub is_customer: bool,
+    /// That calendar could not be read lately.
+    pub is_failing: bool,
 }
 
 fn said(row: &Row<'_>, from: usize) -> rusqlite::Result<Said> {
@@ -60,7 +64,8 @@ impl Tx<'_> {
                 is_busy = 1 OR meeting.is_customer = 1,
                 EXISTS (SELECT 1 FROM sighting AS other
                   WHERE other.meeting_id = sighting.meeting_id
-                    AND other.feed_id <> sighting.feed_id AND other.is_gone = 0)
+                    AND other.feed_id <> sighting.feed_id AND other.is_gone = 0),
+                is_organisers
              FROM sighting JOIN meeting ON meeting.id = meeting_id
              WHERE feed_id = ?1 AND is_gone = 0
                AND sighting.ends_at > ?2 AND sighting.starts_at < ?3",
@@ -73,6 +78,7 @@ impl Tx<'_> {
                 seal: row.get(9)?,
                 matters: row.get(10)?,
                 is_shared: row.get(11)?,
+                is_organisers: row.get(12)?,
             };
             Ok(((row.get(5)?, moment(row.get(6)?)), sighting))
         })?;
@@ -104,12 +110,15 @@ impl Tx<'_> {
         feed: FeedId,
     ) -> anyhow::Result<Vec<OtherSighting>> {
         let mut statement = self.0.prepare_cached(
-            "SELECT starts_at, ends_at, is_cancelled, sequence, news_at, feed_id, is_customer
-             FROM sighting WHERE meeting_id = ?1 AND feed_id <> ?2 AND is_gone = 0 ORDER BY feed_id",
+            "SELECT starts_at, ends_at, is_cancelled, sequence, news_at, feed_id, is_customer,
+                failures > 0
+             FROM sighting JOIN feed ON feed.id = feed_id
+             WHERE meeting_id = ?1 AND feed_id <> ?2 AND is_gone = 0 ORDER BY feed_id",
         )?;
         let rows = statement.query_map((meeting, feed.0), |row| {
             let (feed, is_customer) = (FeedId(row.get(5)?), row.get(6)?);
-            Ok(OtherSighting { feed, said: said(row, 0)?, is_customer })
+            let is_failing = row.get(7)?;
+            Ok(OtherSighting { feed, said: said(row, 0)?, is_customer, is_failing })
         })?;
         rows.collect::<rusqlite::Result<_>>().context("compare calendars")
     }
@@ -120,26 +129,40 @@ impl Tx<'_> {
         identity: &Identity,
         sighting: &Sighting,
     ) -> anyhow::Result<()> {
-        let Sighting { meeting, said, is_customer, seal, .. } = sighting;
+        let Sighting { meeting, said, is_customer, seal, is_organisers, .. } = sighting;
         self.0
             .prepare_cached(
                 "INSERT INTO sighting (feed_id, uid, original_start, meeting_id, starts_at, ends_at,
-                    is_cancelled, sequence, is_customer, news_at, seal)
+                    is_cancelled, sequence, is_customer, news_at, seal, is_organisers)
                  VALUES (:feed, :uid, :original, :meeting, :start, :end, :cancelled, :sequence,
-                    :customer, :news, :seal)
+                    :customer, :news, :seal, :organisers)
                  ON CONFLICT (feed_id, uid, original_start) DO UPDATE SET
                     meeting_id = excluded.meeting_id, starts_at = excluded.starts_at,
                     ends_at = excluded.ends_at, is_cancelled = excluded.is_cancelled,
                     sequence = excluded.sequence, is_customer = excluded.is_customer,
-                    news_at = excluded.news_at, seal = excluded.seal, is_gone = 0",
+                    news_at = excluded.news_at, seal = excluded.seal, is_organisers = excluded.is_organisers,
+                    is_gone = 0",
             )?
             .execute(named_params! {
                 ":feed": feed.0, ":uid": identity.0, ":original": seconds(identity.1),
                 ":meeting": meeting, ":start": seconds(said.start), ":end": seconds(said.end),
                 ":cancelled": said.cancelled, ":sequence": said.sequence,
                 ":customer": is_customer, ":news": seconds(said.news_at), ":seal": seal,
+                ":organisers": is_organisers,
             })
             .context("store what a calendar shows")?;
+        Ok(())
+    }
+
+    /// Has a person's other calendars say anew what they have in common with this one.
+    pub fn look_again_beside(&self, feed: FeedId) -> anyhow::Result<()> {
+        self.0
+            .prepare_cached(
+                "UPDATE sighting SET seal = 0
+                 WHERE meeting_id IN (SELECT meeting_id FROM sighting WHERE feed_id = ?1)",
+            )?
+            .execute([feed.0])
+            .context("have meetings looked at again")?;
         Ok(())
     }
 
@@ -176,7 +199,9 @@ impl Tx<'_> {
             .prepare_cached(
                 "SELECT id FROM meeting
                  WHERE rep_id = :rep AND ends_at = :end AND starts_at = :start
-                   AND account_key = :account AND title = :title AND title <> ''
+                   AND title = :title AND title <> ''
+                   AND (account_key = :account OR EXISTS (SELECT 1 FROM correction
+                     WHERE correction.rep_id = meeting.rep_id AND correction.uid = meeting.uid))
                    AND is_customer = 1
                    AND EXISTS (SELECT 1 FROM sighting
                      WHERE meeting_id = id AND feed_id <> :feed AND is_gone = 0)
@@ -194,24 +219,30 @@ impl Tx<'_> {
             .context("look for the same meeting in another calendar")
     }
 
-    /// What the organiser said last of a meeting, whoever's calendar told.
-    pub fn organisers_word(&self, identity: &Identity) -> anyhow::Result<Option<Said>> {
+    /// What the organiser said last of a meeting, whoever's calendar told, and which organiser it is:
+    /// meetings of two organisers under one uid are two.
+    pub fn organisers_word(&self, identity: &Identity) -> anyhow::Result<Option<(Said, i64)>> {
         self.0
             .prepare_cached(
-                "SELECT starts_at, ends_at, is_cancelled, sequence, news_at FROM gathering
-                 WHERE uid = ?1 AND original_start = ?2",
+                "SELECT starts_at, ends_at, is_cancelled, sequence, news_at, organiser
+                 FROM gathering WHERE uid = ?1 AND original_start = ?2",
             )?
-            .query_row((&identity.0, seconds(identity.1)), |row| said(row, 0))
+            .query_row((&identity.0, seconds(identity.1)), |row| Ok((said(row, 0)?, row.get(5)?)))
             .optional()
             .context("read an organiser's last word")
     }
 
-    pub fn note_organisers_word(&self, identity: &Identity, word: &Said) -> anyhow::Result<()> {
+    pub fn note_organisers_word(
+        &self,
+        identity: &Identity,
+        word: &Said,
+        organiser: i64,
+    ) -> anyhow::Result<()> {
         self.0
             .prepare_cached(
                 "INSERT INTO gathering (uid, original_start, starts_at, ends_at, is_cancelled,
-                    sequence, news_at)
-                 VALUES (:uid, :original, :start, :end, :cancelled, :sequence, :news)
+                    sequence, news_at, organiser)
+                 VALUES (:uid, :original, :start, :end, :cancelled, :sequence, :news, :organiser)
                  ON CONFLICT (uid, original_start) DO UPDATE SET
                     starts_at = excluded.starts_at, ends_at = excluded.ends_at,
                     is_cancelled = excluded.is_cancelled, sequence = excluded.sequence,
@@ -221,7 +252,7 @@ impl Tx<'_> {
                 ":uid": identity.0, ":original": seconds(identity.1),
                 ":start": seconds(word.start), ":end": seconds(word.end),
                 ":cancelled": word.cancelled, ":sequence": word.sequence,
-                ":news": seconds(word.news_at),
+                ":news": seconds(word.news_at), ":organiser": organiser,
             })
             .context("store an organiser's last word")?;
         // Whoever else is in the meeting is to hear of it at their calendar's next reading.

@@ -182,7 +182,8 @@ impl Reader<'_> {
             (None, Some(siblings)) => siblings.uid.clone(),
             (None, None) => uid_of(series.or(event.id.as_deref())?),
         });
-        let organizer = self.organizer(event.organizer.as_ref(), has_guests);
+        // Of a cancelled instance hardly anything is told, so nothing follows from what is not.
+        let organizer = self.organizer(event.organizer.as_ref(), has_guests || cancelled);
         let guests = event.attendees.map(|guests| guests.kept).unwrap_or_default();
         let is_free = event.transparency.as_deref() == Some("transparent");
         Some(Occurrence {

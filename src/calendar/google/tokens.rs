@@ -21,7 +21,7 @@ use crate::ports::{CalendarError, Clock};
 
 /// Whose tokens are kept; beyond that, whoever was idle longest is forgotten. Google's tokens have
 /// about a kilobyte, so that is some ten megabytes.
-const MOST_PEOPLE: usize = 10_000;
+const MOST_PEOPLE: usize = 20_000;
 /// Before its end a token is not used any more, since a reading takes its time.
 const MARGIN: Duration = Duration::from_mins(1);
 /// What is believed of a token's length of life, and what if nothing is said of it.

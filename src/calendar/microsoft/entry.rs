@@ -47,7 +47,10 @@ pub(super) fn occurrence(entry: &Entry, whose: &Whose) -> Option<Occurrence> {
     let original_start =
         if recurring { original().unwrap_or(start) } else { Timestamp::UNIX_EPOCH };
     let shown_as = |word| entry.show_as.as_deref() == Some(word);
-    let organizer = entry.organizer.as_ref().and_then(guest).map(|host| host.email);
+    let organizer = entry.organizer.as_ref().and_then(guest).map(|host| {
+        // A mailbox of theirs under another address is the person all the same.
+        if whose.is_own(&host.email) { whose.email.clone() } else { host.email }
+    });
     let attendees = attendees(entry, whose, shown_as("oof"));
     let meets_others = attendees.iter().any(|guest| guest.email != whose.email);
     let nature = match entry.show_as.as_deref() {

@@ -1,5 +1,7 @@
 //! The pages of one reading.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 pub(in crate::calendar) use super::entry::Whose;
@@ -55,6 +57,10 @@ impl Pages {
             let begins_within = meeting.start >= window.0;
             meeting.start < window.1 && (meeting.end > window.0 || begins_within)
         });
+        // A meeting that stands there twice is one.
+        let mut seen = HashSet::new();
+        self.occurrences
+            .retain(|meeting| seen.insert((meeting.uid.clone(), meeting.original_start)));
         let warnings = match self.broken {
             0 => Vec::new(),
             broken => vec![format!("{broken} entries could not be understood and are left out")],

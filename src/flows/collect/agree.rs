@@ -56,16 +56,29 @@ pub(super) fn look_at(
             follow::follow(tx, tally, reader, known, &judged)?
         }
     };
-    let sighting =
-        Sighting { meeting: id, said: says, is_customer, seal, matters: true, is_shared: false };
+    let sighting = Sighting {
+        meeting: id,
+        said: says,
+        is_customer,
+        seal,
+        matters: true,
+        is_shared: false,
+        is_organisers: is_theirs(meeting, reader),
+    };
     tx.note_sighting(reader.feed, &identity, &sighting)
 }
 
-/// The same as long as nothing of it changes that we go by; never 0.
+/// The same as long as nothing of it changes that we go by; never 0. Another version of the program
+/// may seal in another way: then everything is looked at once more.
 fn seal(shown: &JudgedMeeting, meeting: &Occurrence, reader: &Reader<'_>) -> i64 {
     let mut hasher = DefaultHasher::new();
-    (shown, meeting.cancelled, meeting.sequence, reader.rep.is_rep).hash(&mut hasher);
-    (hasher.finish() >> 1).max(1).cast_signed()
+    let theirs = is_theirs(meeting, reader);
+    (shown, meeting.cancelled, meeting.sequence, reader.rep.is_rep, theirs).hash(&mut hasher);
+    positive(hasher.finish())
+}
+
+fn positive(hash: u64) -> i64 {
+    (hash >> 1).max(1).cast_signed()
 }
 
 fn said(meeting: &Occurrence, before: Option<&Said>, reader: &Reader<'_>) -> Said {
@@ -83,9 +96,13 @@ fn settle_for_all(
     before: Option<Said>,
     says: &Said,
 ) -> anyhow::Result<Option<Said>> {
-    let word = tx.organisers_word(identity)?;
-    let is_theirs = meeting.organizer.as_deref() == Some(reader.rep.email.as_str());
-    let voice = if is_theirs { Voice::Organiser } else { Voice::Guest };
+    let organiser = organiser(meeting);
+    let word = match tx.organisers_word(identity)? {
+        // Another meeting under the same uid, or a calendar that names nobody: it speaks for itself.
+        Some((_, other)) if other != organiser => return Ok(None),
+        word => word.map(|(word, _)| word),
+    };
+    let voice = if is_theirs(meeting, reader) { Voice::Organiser } else { Voice::Guest };
     if !holds_for_all(says, before.as_ref(), word.as_ref(), voice) {
         return Ok(word);
     }
@@ -97,8 +114,39 @@ fn settle_for_all(
         }
         Some(_) => Said { news_at: reader.now, ..*says },
     };
-    tx.note_organisers_word(identity, &said)?;
+    tx.note_organisers_word(identity, &said, organiser)?;
     Ok(Some(said))
+}
+
+fn is_theirs(meeting: &Occurrence, reader: &Reader<'_>) -> bool {
+    meeting.organizer.as_deref() == Some(reader.rep.email.as_str())
+}
+
+/// Tells organisers apart; 0 if the calendar names none.
+fn organiser(meeting: &Occurrence) -> i64 {
+    meeting.organizer.as_ref().map_or(0, |address| {
+        let mut hasher = DefaultHasher::new();
+        address.hash(&mut hasher);
+        positive(hasher.finish())
+    })
+}
+
+/// An organiser took a meeting out of their calendar, and it stands in no other one of theirs: that is
+/// a cancellation, though nobody calls it so.
+pub(super) fn organiser_dropped(
+    tx: &Tx<'_>,
+    reader: &Reader<'_>,
+    identity: &Identity,
+    lost: &Sighting,
+) -> anyhow::Result<()> {
+    if !lost.is_organisers || lost.is_shared {
+        return Ok(());
+    }
+    let Some((word, organiser)) = tx.organisers_word(identity)? else {
+        return Ok(());
+    };
+    let word = Said { cancelled: true, news_at: reader.now, ..word };
+    tx.note_organisers_word(identity, &word, organiser)
 }
 
 /// The meeting that another calendar of the same person shows already, or that was known before.
@@ -108,7 +156,7 @@ fn row_of(
     identity: &Identity,
     shown: &JudgedMeeting,
 ) -> anyhow::Result<Option<i64>> {
-    if let Some((id, _)) = tx.meeting(reader.rep.id, identity)? {
+    if let Some(id) = tx.meeting(reader.rep.id, identity)? {
         return Ok(Some(id));
     }
     match &shown.customer {
@@ -123,7 +171,7 @@ fn row_of(
 }
 
 /// Whether the person's other calendars know more of a meeting than this one: later news, or, where
-/// all say the same, that it is one with customers. Where they are equal, the first one counts.
+/// all say the same, that they can be read, or that it is one with customers; else the first counts.
 fn another_knows_better(
     tx: &Tx<'_>,
     reader: &Reader<'_>,
@@ -131,9 +179,10 @@ fn another_knows_better(
     says: &Said,
     is_customer: bool,
 ) -> anyhow::Result<bool> {
-    let here = (is_customer, Reverse(reader.feed));
+    let here = (!reader.is_failing, is_customer, Reverse(reader.feed));
     Ok(tx.other_sightings(meeting, reader.feed)?.iter().any(|other| {
         other.said.is_later_than(says)
-            || (!says.is_later_than(&other.said) && (other.is_customer, Reverse(other.feed)) > here)
+            || (!says.is_later_than(&other.said)
+                && (!other.is_failing, other.is_customer, Reverse(other.feed)) > here)
     }))
 }

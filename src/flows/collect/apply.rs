@@ -40,6 +40,8 @@ pub(super) async fn failure(
     // Back off by doubling; where the server's own wish is longer, it wins.
     let interval = bot.rules.refresh.of(provider).as_secs();
     let doubled = interval.saturating_mul(1 << feed.failures.min(6)).clamp(30, LONGEST_WAIT);
+    // Never more often than one that is well, and not all of them at the same second.
+    let doubled = (doubled - feed.id.0.rem_euclid(30)).max(interval).max(30);
     let wish = error.retry_after.and_then(|wish| i64::try_from(wish).ok()).unwrap_or(0);
     let wish = SignedDuration::from_secs(wish.min(LONGEST_PATIENCE));
     let wait = SignedDuration::from_secs(doubled).max(wish);
@@ -58,13 +60,18 @@ pub(super) async fn failure(
             if !tx.has_feed(feed.id)? {
                 return Ok(());
             }
-            let reader = Reader { rep: &rep, feed: feed.id, now };
+            let reader = Reader { rep: &rep, feed: feed.id, is_failing: true, now };
             if let Some(known) = &known {
                 let before = tx.sightings(feed.id, window)?;
                 for meeting in &known.occurrences {
                     let before = before.get(&identity(meeting));
                     agree::look_at(tx, &tally, &reader, meeting, before, &rules.meetings)?;
                 }
+                note_absences(tx, &reader, &known.occurrences)?;
+            }
+            if feed.failures == 0 {
+                // What it said last no longer goes before what others say.
+                tx.look_again_beside(feed.id)?;
             }
             follow::replan(tx, &rep, &rules.prompt, now)?;
             if gone >= BROKEN_AFTER {
@@ -120,10 +127,13 @@ pub(super) async fn reading(
             let state = reading.state.as_ref().map(|state| {
                 (state.etag.as_deref(), state.last_modified.as_deref(), state.body.as_slice())
             });
-            let known = Known {
-                shown: tx.sightings(feed, window)?,
-                orphans: tx.orphaned_meetings(rep.id, window)?,
+            // A calendar that was not read yet may hold what no other one shows.
+            let orphans = if tx.has_unread_feed_beside(rep.id, feed)? {
+                Vec::new()
+            } else {
+                tx.orphaned_meetings(rep.id, window)?
             };
+            let known = Known { shown: tx.sightings(feed, window)?, orphans };
             let lost = known.without(&reading.occurrences);
             let doubtful = 2 * lost.to_come(now) > known.to_come(now);
             if !tx.swap_suspicion(feed, doubtful)? && doubtful {
@@ -136,7 +146,7 @@ pub(super) async fn reading(
                 [first, rest @ ..] => Some(format!("{first} (and {} more)", rest.len())),
             };
             tx.feed_was_good(feed, state, note.as_deref(), now, next)?;
-            let reader = Reader { rep: &rep, feed, now };
+            let reader = Reader { rep: &rep, feed, is_failing: false, now };
             take_over(tx, &tally, &reader, &reading.occurrences, &known, &rules)?;
             lost.withdraw(tx, &tally, &reader)?;
             follow::replan(tx, &rep, &rules.prompt, now)
@@ -156,6 +166,14 @@ fn take_over(
         let before = known.shown.get(&identity(meeting));
         agree::look_at(tx, tally, reader, meeting, before, &rules.meetings)?;
     }
+    note_absences(tx, reader, occurrences)
+}
+
+fn note_absences(
+    tx: &Tx<'_>,
+    reader: &Reader<'_>,
+    occurrences: &[Occurrence],
+) -> anyhow::Result<()> {
     let mut absences: Vec<(Timestamp, Timestamp)> = occurrences
         .iter()
         .filter(|meeting| is_absence(meeting, &reader.rep.email))
@@ -215,6 +233,7 @@ impl Known {
         shown.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         for (identity, sighting) in shown {
             tx.lose_sighting(reader.feed, &identity)?;
+            agree::organiser_dropped(tx, reader, &identity, &sighting)?;
             if !sighting.is_shared {
                 gone.push(sighting.meeting);
             }

@@ -62,7 +62,7 @@ pub(super) fn follow(
         return Ok(id);
     };
     let end = tx.meeting_end(id)?;
-    tx.update_meeting(rep.id, id, meeting)?;
+    tx.update_meeting(id, meeting)?;
     adapt(tx, tally, reader, (id, Some(end)), meeting)?;
     Ok(id)
 }

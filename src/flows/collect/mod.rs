@@ -9,6 +9,7 @@ mod follow;
 mod turns;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -29,6 +30,10 @@ const FAILING_AT_ONCE: usize = 16;
 /// stop, or when a company begins, providers are not asked for everything at once.
 const IN_ONE_GO: u32 = 200;
 const A_SECOND: u32 = 50;
+/// While some are slow, how often others are looked for …
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// … and for how long; then the slow ones come to their end, and a new turn begins.
+const LONGEST_TURN: Duration = Duration::from_secs(60);
 
 /// Reads the calendars that are due. Says how many there were.
 ///
@@ -46,6 +51,8 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
     let count = due.len();
     // The longest waiting is taken from the end.
     let mut waiting: Vec<DueFeed> = due.into_iter().rev().collect();
+    let began = Instant::now();
+    let (mut looked, mut under_way) = (began, HashSet::new());
     let mut reading = tokio::task::JoinSet::new();
     let mut failing = 0;
     loop {
@@ -53,15 +60,37 @@ pub async fn run(bot: &Bot, now: Timestamp) -> anyhow::Result<usize> {
             && let Some(next) = next(&mut waiting, failing)
         {
             failing += usize::from(next.is_failing);
-            let bot = bot.clone();
-            reading.spawn(async move { (next.is_failing, refresh(&bot, next, now).await) });
+            under_way.insert(next.id);
+            let (bot, at) = (bot.clone(), by_now(now, began));
+            reading.spawn(async move { (next, refresh(&bot, next, at).await) });
         }
         let Some(done) = reading.join_next().await else {
             return Ok(count);
         };
-        let (was_failing, done) = done?;
-        failing -= usize::from(was_failing);
+        let (feed, done) = done?;
+        under_way.remove(&feed.id);
+        failing -= usize::from(feed.is_failing);
         done?;
+        // Servers that hang must not keep those waiting whose time came meanwhile.
+        if looked.elapsed() >= LOOK_AGAIN && began.elapsed() < LONGEST_TURN {
+            looked = Instant::now();
+            let at = by_now(now, began);
+            let due = bot.store.read(move |tx| tx.due_feeds(at, IN_ONE_GO)).await?;
+            let known: HashSet<FeedId> = waiting.iter().map(|feed| feed.id).collect();
+            let new = due.into_iter().rev();
+            let new = new.filter(|due| !known.contains(&due.id) && !under_way.contains(&due.id));
+            waiting.splice(0..0, new);
+        }
+    }
+}
+
+/// What time it is in a turn that began `now`; a short turn takes no time.
+fn by_now(now: Timestamp, began: Instant) -> Timestamp {
+    let passed = began.elapsed();
+    if passed < LOOK_AGAIN {
+        now
+    } else {
+        now + SignedDuration::try_from(passed).unwrap_or_default()
     }
 }
 
@@ -143,6 +172,8 @@ pub(super) async fn stale_feeds(
             for rep in reps {
                 stale.extend(tx.stale_feeds(rep, since, now)?);
             }
+            // Those that fail take long: they keep the others waiting last.
+            stale.sort_by_key(|feed| feed.is_failing);
             Ok(stale)
         })
         .await
@@ -165,5 +196,7 @@ pub(super) fn known_state(feed: &Feed) -> Option<FeedState> {
 struct Reader<'r> {
     rep: &'r crate::domain::person::Person,
     feed: FeedId,
+    /// What it says is what it said when it could be read.
+    is_failing: bool,
     now: Timestamp,
 }

@@ -159,3 +159,59 @@ async fn a_calendar_that_hangs_costs_nobody_else_anything_and_changing_it_double
     assert_eq!(world.conversation(MAYA).len(), 1);
     assert_eq!(asked(&world, MAYA), 1);
 }
+
+#[tokio::test]
+async fn what_an_organiser_takes_out_of_their_calendar_is_cancelled_for_all() {
+    let organiser = "ORGANIZER:mailto:maya@own.example\r\n";
+    let world = each(&[joint(FROM, TO, organiser)], &[joint(FROM, TO, organiser)]).await;
+    world.set_calendar("maya.ics", &[]);
+    // That everything is gone is believed at the second reading.
+    for time in ["2026-03-10T13:40", "2026-03-10T13:48", "2026-03-10T14:50", "2026-03-10T15:30"] {
+        world.turn_to(time).await;
+    }
+    assert!(world.conversation(MAYA).is_empty());
+    assert!(world.conversation(TOM).is_empty(), "{:?}", world.conversation(TOM));
+}
+
+#[tokio::test]
+async fn somebody_elses_meeting_under_the_same_uid_changes_nothing() {
+    let of = |who: &str, more: &str| format!("ORGANIZER:mailto:{who}@acme.example\r\n{more}");
+    let mine = joint(FROM, TO, &of("kim", "SEQUENCE:1\r\n"));
+    let world = each(std::slice::from_ref(&mine), &[]).await;
+    let hostile = joint(FROM, TO, &of("eve", "SEQUENCE:2147483647\r\nSTATUS:CANCELLED\r\n"));
+    world.set_calendar("tom.ics", &[hostile]);
+    world.turn_to("2026-03-10T13:40").await;
+    world.turn_to("2026-03-10T14:50").await;
+    assert_eq!(asked(&world, MAYA), 1);
+}
+
+#[tokio::test]
+async fn a_calendar_that_fails_no_longer_speaks_for_one_that_works() {
+    let world = both(&[acme()], &[acme()]).await;
+    world.playground.break_calendar("maya.ics");
+    let declined = acme().replace("PARTSTAT=ACCEPTED:mailto:maya", "PARTSTAT=DECLINED:mailto:maya");
+    world.set_calendar("tom.ics", &[declined]);
+    for time in ["2026-03-10T13:40", "2026-03-10T13:50", "2026-03-10T14:50", "2026-03-10T15:10"] {
+        world.turn_to(time).await;
+        assert!(world.conversation(MAYA).is_empty(), "{time}: declined where it can be read");
+    }
+}
+
+#[tokio::test]
+async fn a_calendar_that_is_replaced_asks_nobody_twice() {
+    let world = both(&[acme()], &[]).await;
+    world.turn_to("2026-03-10T14:50").await;
+    assert_eq!(asked(&world, MAYA), 1);
+    world.playground.forget_calendar("new.ics");
+    let new = world.playground.calendar_url("new.ics");
+    world.write_roster(&BOTH.replace("ics:{maya}", &format!("ics:{new}")));
+    for minute in [52, 56, 58] {
+        world.turn_to(&format!("2026-03-10T14:{minute}")).await;
+    }
+    world.set_calendar("new.ics", &[acme()]);
+    for time in ["2026-03-10T15:10", "2026-03-10T15:20", "2026-03-10T15:40"] {
+        world.turn_to(time).await;
+    }
+    assert_eq!(world.conversation(MAYA).len(), 1, "{:?}", world.conversation(MAYA));
+    assert_eq!(asked(&world, MAYA), 1);
+}

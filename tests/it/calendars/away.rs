@@ -68,3 +68,29 @@ async fn nobody_is_asked_about_a_meeting_that_may_be_stale() {
     world.turn_to("2026-03-11T11:10").await;
     assert_eq!(world.conversation(MAYA).len(), 1);
 }
+
+#[tokio::test]
+async fn a_friday_afternoon_off_puts_the_question_off_until_monday() {
+    let call = meeting("fri", "Acme", "2026-03-13T12:00", "2026-03-13T13:00", "k@acme.example");
+    let world = World::new(&[call, away("2026-03-13T13:00", "2026-03-13T18:00")]).await;
+    for time in ["2026-03-13T13:10", "2026-03-13T17:59", "2026-03-14T12:00", "2026-03-16T07:59"] {
+        world.turn_to(time).await;
+        assert!(world.conversation(MAYA).is_empty(), "{time}");
+    }
+    world.turn_to("2026-03-16T08:01").await;
+    assert_eq!(world.conversation(MAYA).len(), 1);
+}
+
+#[tokio::test]
+async fn a_meeting_that_nobody_could_check_for_days_is_not_asked_about_any_more() {
+    let entry = meeting("late", "Acme", "2026-03-11T09:00", "2026-03-11T09:45", "k@acme.example");
+    let world = World::with(std::slice::from_ref(&entry), "[calendar]\nmax_age = \"2h\"\n").await;
+    world.playground.break_calendar("maya.ics");
+    for time in ["2026-03-10T15:00", "2026-03-11T09:50", "2026-03-11T17:00", "2026-03-12T10:00"] {
+        world.turn_to(time).await;
+    }
+    world.set_calendar("maya.ics", &[entry]);
+    world.turn_to("2026-03-12T11:00").await;
+    world.turn_to("2026-03-12T12:00").await;
+    assert!(world.conversation(MAYA).is_empty(), "{:?}", world.conversation(MAYA));
+}

@@ -117,7 +117,7 @@ fn what_waits_and_what_is_due_is_found() {
             tx.twin_of(PersonId(1), FeedId(1), ("acme.example", "Acme"), (now(), now())).map(drop)
         }),
         ("word", |tx| tx.organisers_word(&("acme".into(), now())).map(drop)),
-        ("words", |tx| tx.note_organisers_word(&("acme".into(), now()), &said())),
+        ("words", |tx| tx.note_organisers_word(&("acme".into(), now()), &said(), 0)),
         ("absent", |tx| tx.absent_until(PersonId(1), now()).map(drop)),
         ("seen", |tx| tx.seen_at(DebriefId(1)).map(drop)),
         ("unmatched", |tx| tx.unmatched().map(drop)),
