@@ -17,6 +17,7 @@ pub type Identity = (String, Timestamp);
 
 /// One meeting as one calendar showed it last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of its own")]
 pub struct Sighting {
     pub meeting: i64,
     pub said: Said,

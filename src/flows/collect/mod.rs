@@ -33,7 +33,7 @@ const A_SECOND: u32 = 50;
 /// While some are slow, how often others are looked for …
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// … and for how long; then the slow ones come to their end, and a new turn begins.
-const LONGEST_TURN: Duration = Duration::from_secs(60);
+const LONGEST_TURN: Duration = Duration::from_mins(1);
 
 /// Reads the calendars that are due. Says how many there were.
 ///
