@@ -94,8 +94,14 @@ pub(crate) async fn measure(report: &mut Report) {
 /// all the same.
 async fn index(bot: &Bot, folder: &Path, report: &mut Report) {
     let left = || count(folder, "SELECT count(*) FROM answer WHERE is_unindexed = 1");
+    let waiting = left();
+    report.fact("texts whose words are still to be indexed", waiting, "");
+    // The background looks every half minute.
+    let began = Instant::now();
+    while left() >= waiting && began.elapsed() < Duration::from_secs(40) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let (cpu, before) = (bot.cpu(), left());
-    report.fact("texts whose words are still to be indexed", before, "");
     tokio::time::sleep(FOR).await;
     let done = before - left();
     report.fact("  indexed", done / FOR.as_secs_f64(), "/s");
