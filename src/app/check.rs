@@ -14,7 +14,7 @@ use crate::config::secrets::{self, Secrets};
 use crate::config::{Config, ConfigError};
 use crate::domain::roster::source::CalendarSource;
 use crate::domain::roster::{self, Roster, RosterEntry};
-use crate::flows::collect::BROKEN_AFTER;
+use crate::flows::collect::apply::BROKEN_AFTER;
 use crate::ports::{Calendar, CalendarRequest, Clock, Messenger, SendError};
 use crate::slack::pace::Pace;
 use crate::store;
@@ -276,7 +276,7 @@ async fn check_calendars(
         .collect::<Vec<_>>()
         .into_iter();
     let mut reading = JoinSet::new();
-    let mut found: Vec<(String, String, Result<String, String>)> = Vec::new();
+    let mut found: Vec<(String, CalendarSource, Result<String, String>)> = Vec::new();
     loop {
         while reading.len() < AT_ONCE {
             let Some((email, source)) = waiting.next() else {
@@ -284,9 +284,8 @@ async fn check_calendars(
             };
             let calendar = Arc::clone(&calendar);
             reading.spawn(async move {
-                let spelling = source.to_string();
-                let found = read(&*calendar, source, &email, now).await;
-                (email, spelling, found)
+                let found = read(&*calendar, source.clone(), &email, now).await;
+                (email, source, found)
             });
         }
         match reading.join_next().await {
@@ -294,21 +293,18 @@ async fn check_calendars(
             Some(one) => found.push(one?),
         }
     }
-    found.sort();
+    found.sort_by_cached_key(|(email, source, _)| (email.clone(), source.to_string()));
     for (email, source, result) in found {
         let several = roster.people.iter().any(|row| row.email == email && row.calendars.len() > 1);
-        let which = CalendarSource::parse(&source).filter(|_| several);
-        let which = which.map_or(String::new(), |which| format!("{}: ", which.provider()));
-        let email = format!("{email}: {which}");
+        let which = if several { format!("{}: ", source.provider()) } else { String::new() };
         match result {
-            Ok(line) => report.good("calendar", &format!("{email}{line}"))?,
+            Ok(line) => report.good("calendar", &format!("{email}: {which}{line}"))?,
             Err(problem) => {
-                let stored = stored
-                    .feeds
-                    .iter()
-                    .find(|feed| feed.source == source && email.starts_with(&feed.email));
-                let last = stored.map(remembered).unwrap_or_default();
-                report.bad("calendar", &format!("{email}{problem}{last}"))?;
+                let spelling = source.to_string();
+                let mut known = stored.feeds.iter();
+                let known = known.find(|feed| feed.email == email && feed.source == spelling);
+                let last = known.map(remembered).unwrap_or_default();
+                report.bad("calendar", &format!("{email}: {which}{problem}{last}"))?;
             }
         }
     }

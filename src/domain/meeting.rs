@@ -241,6 +241,20 @@ pub fn is_absence(meeting: &Occurrence, rep_email: &str) -> bool {
     meeting.nature == Nature::Absence && !meeting.cancelled && !invites_others
 }
 
+/// Whether a meeting takes the rep's time, so that nobody is asked during it.
+pub fn is_busy(meeting: &Occurrence, rep_email: &str) -> bool {
+    !(meeting.all_day
+        || meeting.free
+        || meeting.cancelled
+        || has_declined(meeting, rep_email)
+        || is_absence(meeting, rep_email))
+}
+
+fn has_declined(meeting: &Occurrence, rep_email: &str) -> bool {
+    let mut guests = meeting.attendees.iter();
+    guests.any(|guest| guest.email == rep_email && guest.response == Response::Declined)
+}
+
 /// The external people who did not decline, for the facts shown above the questions.
 pub fn guests<'m>(
     meeting: &'m Occurrence,
@@ -257,13 +271,9 @@ pub fn guests<'m>(
 
 fn ruled_out(meeting: &Occurrence, rep_email: &str, rules: &MeetingRules) -> Option<SkipReason> {
     let title = meeting.title.to_lowercase();
-    let declined = meeting
-        .attendees
-        .iter()
-        .any(|guest| guest.email == rep_email && guest.response == Response::Declined);
     let checks = [
         (meeting.cancelled, SkipReason::Cancelled),
-        (declined, SkipReason::Declined),
+        (has_declined(meeting, rep_email), SkipReason::Declined),
         (is_absence(meeting, rep_email), SkipReason::Absence),
         (meeting.nature == Nature::Marker, SkipReason::Marker),
         (meeting.all_day, SkipReason::AllDay),

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Rules, words};
 use crate::domain::debrief::{State, ask_at};
-use crate::domain::meeting::{Guess, Occurrence, Response, Verdict, is_absence, judge};
+use crate::domain::meeting::{Guess, Occurrence, Verdict, is_absence, is_busy, judge};
 use crate::domain::roster::source::CalendarSource;
 use crate::ports::{Calendar, CalendarRequest, FeedState};
 use crate::store::Tx;
@@ -235,14 +235,8 @@ fn explain(
 
 /// When the rep is in other meetings.
 fn busy(all: &[Occurrence], this: &Occurrence, subject: &Subject) -> Vec<(Timestamp, Timestamp)> {
-    let declined = |meeting: &Occurrence| {
-        let mut guests = meeting.attendees.iter();
-        guests.any(|guest| guest.email == subject.email && guest.response == Response::Declined)
-    };
     all.iter()
-        .filter(|meeting| *meeting != this && !declined(meeting))
-        .filter(|meeting| !(meeting.all_day || meeting.free || meeting.cancelled))
-        .filter(|meeting| !is_absence(meeting, &subject.email))
+        .filter(|meeting| *meeting != this && is_busy(meeting, &subject.email))
         .map(|meeting| (meeting.start, meeting.end))
         .collect()
 }

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use self::collect::Turns;
+use self::collect::turns::Turns;
 use self::deliver::circuit::Circuit;
 use self::tally::Tally;
 use crate::domain::debrief::PromptRules;

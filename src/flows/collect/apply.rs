@@ -192,7 +192,6 @@ fn identity(meeting: &Occurrence) -> Identity {
 }
 
 /// What was known of the window before a reading.
-#[derive(Default)]
 struct Known {
     shown: HashMap<Identity, Sighting>,
     orphans: Vec<OrphanedMeeting>,

@@ -7,9 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Reader;
 use crate::domain::debrief::{PromptRules, State, ask_at};
-use crate::domain::meeting::{
-    MeetingRules, Occurrence, Response, Verdict, guests, is_absence, judge,
-};
+use crate::domain::meeting::{MeetingRules, Occurrence, Verdict, guests, is_busy, judge};
 use crate::domain::person::Person;
 use crate::flows::tally::Tally;
 use crate::store::Tx;
@@ -25,10 +23,6 @@ pub(super) fn judged(meeting: &Occurrence, rep: &Person, rules: &MeetingRules) -
     let names = guests(meeting, &rep.email, rules)
         .into_iter()
         .map(|guest| if guest.name.is_empty() { guest.email.clone() } else { guest.name.clone() });
-    let declined = meeting
-        .attendees
-        .iter()
-        .any(|guest| guest.email == rep.email && guest.response == Response::Declined);
     let ours = customer.is_some();
     JudgedMeeting {
         uid: meeting.uid.clone(),
@@ -37,11 +31,7 @@ pub(super) fn judged(meeting: &Occurrence, rep: &Person, rules: &MeetingRules) -
         title: if ours { meeting.title.clone() } else { String::new() },
         start: meeting.start,
         end: meeting.end,
-        busy: !(meeting.all_day
-            || meeting.free
-            || meeting.cancelled
-            || declined
-            || is_absence(meeting, &rep.email)),
+        busy: is_busy(meeting, &rep.email),
         customer,
         guests: if ours { names.collect() } else { Vec::new() },
     }

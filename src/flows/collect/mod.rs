@@ -4,9 +4,9 @@
 //! of one meeting by several calendars, and `follow` brings its debrief in line.
 
 mod agree;
-mod apply;
+pub mod apply;
 mod follow;
-mod turns;
+pub mod turns;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,9 +14,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-pub use self::apply::BROKEN_AFTER;
-pub use self::turns::Turns;
 use super::Bot;
+use crate::domain::person::{Person, PersonId};
 use crate::domain::roster::source::CalendarSource;
 use crate::ports::{CalendarRequest, FeedState};
 use crate::store::feeds::{DueFeed, FailedReading, Feed, FeedId};
@@ -154,13 +153,13 @@ pub async fn refresh(bot: &Bot, due: DueFeed, now: Timestamp) -> anyhow::Result<
     }
 }
 
-/// Reads calendars of these people that were not read since `since`, before they are asked upon.
+/// Which calendars of these people were not read since `since`, and may be.
 ///
 /// # Errors
 /// If the store fails.
 pub(super) async fn stale_feeds(
     bot: &Bot,
-    reps: HashSet<crate::domain::person::PersonId>,
+    reps: HashSet<PersonId>,
     since: Timestamp,
     now: Timestamp,
 ) -> anyhow::Result<Vec<DueFeed>> {
@@ -194,7 +193,7 @@ pub(super) fn known_state(feed: &Feed) -> Option<FeedState> {
 
 /// Who a reading is about.
 struct Reader<'r> {
-    rep: &'r crate::domain::person::Person,
+    rep: &'r Person,
     feed: FeedId,
     /// What it says is what it said when it could be read.
     is_failing: bool,
