@@ -158,10 +158,7 @@ pub(super) async fn editing_a_long_reply_cuts_nothing() {
 
 #[tokio::test]
 pub(super) async fn a_reply_in_the_thread_answers_that_prompt() {
-    let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
-    let world = World::new(&[acme(), birk]).await;
-    world.turn_to("2026-03-10T14:50").await;
-    world.turn_to("2026-03-10T15:35").await;
+    let world = with_two_open_questions().await;
     let prompts = world.playground.from_bot(MAYA);
     assert_eq!(prompts.len(), 2);
     world.playground.reply(MAYA, &prompts[0].ts, "Bring the numbers");
@@ -171,12 +168,18 @@ pub(super) async fn a_reply_in_the_thread_answers_that_prompt() {
     assert!(shown[1].contains("How did it end?"));
 }
 
-#[tokio::test]
-pub(super) async fn with_two_open_questions_a_plain_message_is_asked_about() {
+/// Maya was asked about Acme and then about Birk.
+async fn with_two_open_questions() -> World {
     let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
     let world = World::new(&[acme(), birk]).await;
     world.turn_to("2026-03-10T14:50").await;
     world.turn_to("2026-03-10T15:35").await;
+    world
+}
+
+#[tokio::test]
+pub(super) async fn with_two_open_questions_a_plain_message_is_asked_about() {
+    let world = with_two_open_questions().await;
     world.playground.say(MAYA, "Ask for the date");
     world.settle().await;
     insta::assert_snapshot!(plain::message(&world.last(MAYA)), @"
@@ -191,10 +194,7 @@ pub(super) async fn with_two_open_questions_a_plain_message_is_asked_about() {
 
 #[tokio::test]
 pub(super) async fn whoever_writes_many_lines_is_asked_about_one_after_another() {
-    let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
-    let world = World::new(&[acme(), birk]).await;
-    world.turn_to("2026-03-10T14:50").await;
-    world.turn_to("2026-03-10T15:35").await;
+    let world = with_two_open_questions().await;
     let before = world.conversation(MAYA).len();
     for line in ["Ask for the date", "Bring Kim", "Talk less"] {
         world.playground.say(MAYA, line);
@@ -217,10 +217,7 @@ pub(super) async fn whoever_writes_many_lines_is_asked_about_one_after_another()
 #[tokio::test]
 pub(super) async fn a_question_about_a_text_that_is_left_alone_does_not_hold_the_next_one_for_ever()
 {
-    let birk = meeting("b", "Birk", "2026-03-10T15:00", "2026-03-10T15:30", "p@birk.example");
-    let world = World::new(&[acme(), birk]).await;
-    world.turn_to("2026-03-10T14:50").await;
-    world.turn_to("2026-03-10T15:35").await;
+    let world = with_two_open_questions().await;
     world.playground.say(MAYA, "Ask for the date");
     world.settle().await;
     world.turn_to("2026-03-10T16:40").await;
